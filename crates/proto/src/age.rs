@@ -1,0 +1,1 @@
+//! Picture-age accounting (docs/MEASUREMENTS.md): how old the newest picture on screen is.

@@ -1,0 +1,1 @@
+//! Clock synchronisation between the app and the robot.

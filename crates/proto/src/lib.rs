@@ -1,0 +1,9 @@
+//! Wire types and sans-IO cores of Farwheel: everything that can be decided without a clock, a socket, a thread
+//! or a lock. `now` is always an argument.
+
+pub mod age;
+pub mod clock;
+pub mod control;
+pub mod rtp;
+pub mod signaling;
+pub mod video;

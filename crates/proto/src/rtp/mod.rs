@@ -1,0 +1,1 @@
+//! H.264 over RTP: depacketiser and frame assembler.

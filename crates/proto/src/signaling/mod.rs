@@ -1,0 +1,1 @@
+//! The wire protocol `rtcsig/1`: messages, limits and the rooms.
