@@ -42,6 +42,9 @@ impl VideoFrame {
 
 impl std::fmt::Debug for VideoFrame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("VideoFrame").field("size", &self.size).field("captured_at", &self.captured_at).finish()
+        f.debug_struct("VideoFrame")
+            .field("size", &self.size)
+            .field("captured_at", &self.captured_at)
+            .finish()
     }
 }

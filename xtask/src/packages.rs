@@ -1,0 +1,123 @@
+//! System packages: which are needed for what, and how a missing one comes onto the machine.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// What a set of packages is for, and the packages on Debian, Ubuntu and Raspberry Pi OS.
+pub(crate) struct Set {
+    /// Completes the sentence "needed to ...".
+    purpose: &'static str,
+    names: &'static [&'static str],
+}
+
+/// A C compiler for the codec, nasm for its assembler, libclang for the V4L2 bindings, udev for gamepads.
+pub(crate) const BUILD: Set =
+    Set { purpose: "build", names: &["gcc", "g++", "pkg-config", "nasm", "libclang-dev", "libudev-dev"] };
+
+/// What winit and wgpu load at run time.
+pub(crate) const WINDOW: Set = Set {
+    purpose: "open a window",
+    names: &[
+        "libxkbcommon0",
+        "libxkbcommon-x11-0",
+        "libwayland-client0",
+        "libx11-6",
+        "libx11-xcb1",
+        "libxcursor1",
+        "libxi6",
+        "libxrandr2",
+        "libvulkan1",
+        "mesa-vulkan-drivers",
+        "libegl1",
+        "libgl1-mesa-dri",
+    ],
+};
+
+/// A display in memory.
+pub(crate) const HEADLESS: Set =
+    Set { purpose: "show a window without a display", names: &["xvfb", "xauth"] };
+
+/// Real peers to test against.
+pub(crate) const TEST: Set = Set {
+    purpose: "test with a real browser in a network of its own",
+    names: &["chromium", "iproute2", "procps"],
+};
+
+/// Where no Node.js is on the PATH.
+pub(crate) const NODE: Set = Set { purpose: "drive the browser", names: &["nodejs", "npm"] };
+
+/// Installs what is missing of `sets`, saying so first.
+///
+/// # Errors
+/// On a system without apt it fails with the list of what to install.
+pub(crate) fn ensure(sets: &[&Set]) -> Result<()> {
+    let mut missing = Vec::new();
+    for set in sets {
+        let lacking: Vec<_> = set.names.iter().copied().filter(|name| !installed(name)).collect();
+        if !lacking.is_empty() {
+            println!("    needed to {}: {}", set.purpose, lacking.join(" "));
+            missing.extend(lacking);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!(
+            "this system has no apt-get; install the equivalents of these Debian packages with its own package \
+             manager, then run this again: {}",
+            missing.join(" ")
+        );
+    }
+    println!("    installing with apt-get ({})", if is_root() { "as root" } else { "through sudo" });
+    apt(&["update", "-qq"]).context("refresh the package lists")?;
+    let mut args = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    args.extend(&missing);
+    apt(&args).with_context(|| format!("install {}", missing.join(" ")))
+}
+
+fn installed(name: &str) -> bool {
+    if !Path::new("/usr/bin/dpkg-query").exists() {
+        // Without dpkg nothing can be known of Debian's names: trust the build to say what it lacks.
+        return on_path(name);
+    }
+    Command::new("dpkg-query")
+        .args(["-W", "-f=${db:Status-Status}", name])
+        .output()
+        .is_ok_and(|out| out.status.success() && out.stdout.starts_with(b"installed"))
+}
+
+/// Whether a program of this name is on the PATH.
+pub(crate) fn on_path(name: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()))
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn apt(args: &[&str]) -> Result<()> {
+    let mut command = if is_root() {
+        Command::new("apt-get")
+    } else {
+        if !on_path("sudo") {
+            bail!("not root and there is no sudo; run as root: apt-get {}", args.join(" "));
+        }
+        let mut sudo = Command::new("sudo");
+        sudo.args(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        sudo
+    };
+    let status = command
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(Stdio::null())
+        .status()
+        .context("start apt-get")?;
+    if !status.success() {
+        bail!("apt-get {} ended with {status}", args[0]);
+    }
+    Ok(())
+}

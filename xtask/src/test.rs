@@ -1,0 +1,87 @@
+//! `cargo xtask test`: everything a change must pass.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::build::{Profile, binaries, cargo, cargo_program, run as run_command};
+use crate::packages::{self, BUILD, HEADLESS, TEST, WINDOW};
+use crate::step::step;
+
+/// Options of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run only the tests whose name contains this, and none of the other checks.
+    filter: Option<String>,
+}
+
+/// The driver of the browser; pinned so that a run tomorrow is the run of today.
+const PLAYWRIGHT: &str = "playwright-core@1.64.1";
+
+/// Installs, checks, builds and tests; reports every failure, not only the first.
+///
+/// # Errors
+/// If anything failed.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    step("system packages", || packages::ensure(&[&BUILD, &WINDOW, &HEADLESS, &TEST]))?;
+    step("browser driver", browser_driver)?;
+    let mut failed = Vec::new();
+    let mut check = |name: &'static str, work: &dyn Fn() -> Result<()>| {
+        if let Err(error) = step(name, work) {
+            eprintln!("    {error:#}");
+            failed.push(name);
+        }
+    };
+    if args.filter.is_none() {
+        check("format", &|| cargo(&["fmt", "--all", "--check"]));
+        check("tidy", &crate::tidy::run);
+        check("lints", &|| cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--quiet"]));
+        check("documentation", &documentation);
+    }
+    check("build", &|| binaries(Profile::Dev).map(drop));
+    if args.filter.is_none() {
+        check("doc tests", &|| cargo(&["test", "--locked", "--workspace", "--doc", "--quiet"]));
+    }
+    check("tests", &|| tests(args.filter.as_deref()));
+    if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
+}
+
+fn documentation() -> Result<()> {
+    run_command(
+        Command::new(cargo_program())
+            .args(["doc", "--locked", "--workspace", "--no-deps", "--quiet"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+/// nextest where it is installed, cargo's own runner elsewhere.
+fn tests(filter: Option<&str>) -> Result<()> {
+    let mut command = Command::new(cargo_program());
+    if packages::on_path("cargo-nextest") {
+        command.args(["nextest", "run", "--locked", "--workspace"]);
+        command.args(filter);
+    } else {
+        command.args(["test", "--locked", "--workspace", "--lib", "--bins", "--tests"]);
+        command.args(filter).args(["--", "--test-threads=1"]);
+    }
+    command.env("FARWHEEL_BROWSER_DRIVER", browser_folder()?);
+    run_command(&mut command)
+}
+
+/// Installs the browser driver from the npm registry into the build folder.
+fn browser_driver() -> Result<()> {
+    let folder = browser_folder()?;
+    if folder.join("node_modules/playwright-core").is_dir() {
+        return Ok(());
+    }
+    if !packages::on_path("npm") {
+        packages::ensure(&[&packages::NODE])?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    let quiet = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"];
+    run_command(Command::new("npm").args(quiet).arg(&folder).arg(PLAYWRIGHT))
+}
+
+fn browser_folder() -> Result<std::path::PathBuf> {
+    Ok(crate::build::target_dir()?.join("browser-driver"))
+}
