@@ -1,1 +1,32 @@
-//! farwheel peer.
+//! One WebRTC connection and the way to it.
+//!
+//! [`Connection`] carries one H.264 track and three data channels between two peers; [`signaling::Client`] joins a
+//! room and carries the offers and candidates. Both are plain handles for use from tokio tasks: every call returns
+//! at once, work happens in a task of the connection's own, and all queues are bounded.
+//!
+//! No public type names the engine (`webrtc`, see docs/ENGINE.md): it can be replaced in this crate alone.
+//!
+//! ```text
+//!            handle_signal, send_frame, send, request_keyframe          signals, state, messages
+//!   owner  -------------------------------------------> Connection -------------------------------> Events
+//!                                                            |       received pictures
+//!                                                            +-------------------------------------> Frames
+//! ```
+
+#![allow(dead_code, reason = "the engine is put in by the next commit")]
+
+mod config;
+mod connection;
+mod event;
+mod outbox;
+mod signal;
+mod stats;
+mod task;
+
+pub mod signaling;
+
+pub use config::{Bind, CandidatePolicy, Config, IceServer, Initiative, Manners, Video};
+pub use connection::{Connection, Events, Frames, SendError, Sent};
+pub use event::{Channel, Event, Failure, LinkState};
+pub use signal::{Admission, ConnId, Signal, SignalKind};
+pub use stats::{CandidateType, SelectedPair, Stats};

@@ -1,0 +1,135 @@
+//! What a connection needs to know before it starts.
+
+use std::net::IpAddr;
+
+use crate::signal::ConnId;
+
+/// Everything a [`Connection`](crate::Connection) is built from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Names this connection between the two peers; the offering side draws it, the answering side takes it from
+    /// the offer.
+    pub conn: ConnId,
+    /// Who makes the first offer.
+    pub initiative: Initiative,
+    /// Who gives way when both offer at once.
+    pub manners: Manners,
+    /// Which way pictures travel.
+    pub video: Video,
+    /// STUN and TURN servers, as the signalling server handed them out.
+    pub ice_servers: Vec<IceServer>,
+    /// Which candidates may be used.
+    pub candidates: CandidatePolicy,
+    /// Local addresses to gather from.
+    pub bind: Bind,
+}
+
+impl Config {
+    /// The configuration of a side that offers: the newcomer in a room. Draws a fresh connection id.
+    pub fn offer(video: Video, manners: Manners) -> Self {
+        Self::new(ConnId::random(), Initiative::Offer, video, manners)
+    }
+
+    /// The configuration of the side that answers an offer carrying `conn`.
+    pub fn answer(conn: ConnId, video: Video, manners: Manners) -> Self {
+        Self::new(conn, Initiative::Answer, video, manners)
+    }
+
+    /// Sets the STUN and TURN servers.
+    pub fn with_ice_servers(self, ice_servers: Vec<IceServer>) -> Self {
+        Self { ice_servers, ..self }
+    }
+
+    /// Sets which candidates may be used.
+    pub fn with_candidates(self, candidates: CandidatePolicy) -> Self {
+        Self { candidates, ..self }
+    }
+
+    /// Sets the local addresses to gather from.
+    pub fn with_bind(self, bind: Bind) -> Self {
+        Self { bind, ..self }
+    }
+
+    fn new(conn: ConnId, initiative: Initiative, video: Video, manners: Manners) -> Self {
+        Self {
+            conn,
+            initiative,
+            manners,
+            video,
+            ice_servers: Vec::new(),
+            candidates: CandidatePolicy::All,
+            bind: Bind::Everywhere,
+        }
+    }
+}
+
+/// Who makes the first offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initiative {
+    /// This side; the newcomer in the room.
+    Offer,
+    /// The other side.
+    Answer,
+}
+
+/// Perfect negotiation: what to do when both sides offer at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manners {
+    /// Gives way: takes the other's offer and forgets its own.
+    Polite,
+    /// Ignores the other's offer.
+    Impolite,
+}
+
+impl Manners {
+    /// The rule of `rtcsig/1`: the smaller peer id is polite.
+    pub fn between(own_peer_id: &str, other_peer_id: &str) -> Self {
+        if own_peer_id < other_peer_id { Self::Polite } else { Self::Impolite }
+    }
+}
+
+/// Which way pictures travel on this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Video {
+    /// This side sends (the robot).
+    Send,
+    /// This side receives (the app).
+    Receive,
+}
+
+/// One STUN or TURN server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceServer {
+    /// `stun:host:port` and `turn:host:port?transport=udp` urls.
+    pub urls: Vec<String>,
+    /// User name of a TURN server; empty for STUN.
+    pub username: String,
+    /// Password of a TURN server; empty for STUN.
+    pub credential: String,
+}
+
+impl std::fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceServer").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
+/// Which candidates may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CandidatePolicy {
+    /// Host, server reflexive and relayed ones.
+    All,
+    /// Relayed ones only: nothing learns this machine's addresses.
+    RelayOnly,
+}
+
+/// Local addresses to gather candidates from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// Loopback and every interface that is up, enumerated again at each ICE restart.
+    Everywhere,
+    /// Loopback only: both ends on one machine.
+    Loopback,
+    /// These addresses, a fresh port each.
+    Addresses(Vec<IpAddr>),
+}

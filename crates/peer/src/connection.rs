@@ -1,0 +1,280 @@
+//! The handle of one WebRTC connection.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use farwheel_proto::video::EncodedFrame;
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::config::{Config, Manners};
+use crate::event::{Channel, Event, LinkState};
+use crate::outbox::{FrameQueued, Messages, Pictures, Queued};
+use crate::signal::{Admission, ConnId, Signal, SignalKind};
+use crate::stats::Stats;
+use crate::task::{self, Command};
+
+/// Signals and commands on their way to the connection's task. Full only if that task is stuck: the signal is
+/// refused and the connect watchdog ends the attempt.
+const COMMANDS_MAX: usize = 256;
+/// Events on their way to the owner.
+pub(crate) const EVENTS_MAX: usize = 256;
+/// Received pictures on their way to the decoder.
+/// Full: everything up to the next key frame is dropped, and one is asked for.
+pub(crate) const FRAMES_MAX: usize = 8;
+
+/// One WebRTC connection to one peer.
+///
+/// Every method returns at once. Dropping the handle closes the connection; [`close`](Self::close) also waits until
+/// sockets and tasks are gone.
+#[derive(Debug)]
+pub struct Connection {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+    closed: watch::Receiver<bool>,
+}
+
+/// What a connection tells its owner. Must be read; messages on lossy channels are dropped when it is full, any
+/// other loss ends the connection with [`Failure::OwnerTooSlow`](crate::Failure::OwnerTooSlow).
+#[derive(Debug)]
+pub struct Events(mpsc::Receiver<Event>);
+
+/// Received pictures in decoding order; stays empty on a sending connection.
+#[derive(Debug)]
+pub struct Frames(mpsc::Receiver<EncodedFrame>);
+
+/// What became of a picture handed to [`Connection::send_frame`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way.
+    Queued,
+    /// Not connected yet, or not any more.
+    NotConnected,
+    /// The receiver could not use it: a key frame is due first.
+    AwaitingKey,
+    /// Four pictures wait already; this one and all up to the next key frame are dropped, and
+    /// [`Event::KeyframeRequested`] follows.
+    Overflow,
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The channels are not open yet, or not any more.
+    #[error("connection is not open")]
+    NotConnected,
+    /// The reliable channel has 256 messages waiting.
+    #[error("256 messages wait on the reliable channel already")]
+    Full,
+    /// A message of this many bytes does not fit.
+    #[error("message has {0} bytes, at most 16384 are allowed")]
+    TooLarge(usize),
+}
+
+/// The largest message any of our channels carries, in bytes.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+impl Connection {
+    /// Starts a connection; a failure to start comes as [`LinkState::Failed`] on the events.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn open(config: Config) -> (Self, Events, Frames) {
+        let (commands_tx, commands_rx) = mpsc::channel(COMMANDS_MAX);
+        let (events_tx, events_rx) = mpsc::channel(EVENTS_MAX);
+        let (frames_tx, frames_rx) = mpsc::channel(FRAMES_MAX);
+        let (closed_tx, closed_rx) = watch::channel(false);
+        let shared = Arc::new(Shared::new(&config));
+        task::spawn(config, Arc::clone(&shared), commands_rx, events_tx, frames_tx, closed_tx);
+        (Self { shared, commands: commands_tx, closed: closed_rx }, Events(events_rx), Frames(frames_rx))
+    }
+
+    /// The id both ends know this connection by.
+    pub fn conn(&self) -> &ConnId {
+        &self.shared.conn
+    }
+
+    /// Says what to do with a signal from this connection's peer, perfect negotiation and stale ids considered.
+    pub fn admits(&self, signal: &Signal) -> Admission {
+        if signal.conn == self.shared.conn {
+            return Admission::Mine;
+        }
+        match signal.kind {
+            SignalKind::Offer => match self.shared.manners {
+                Manners::Impolite if self.shared.offer_pending.load(Ordering::Acquire) => Admission::Stale,
+                Manners::Impolite | Manners::Polite => Admission::Replace,
+            },
+            SignalKind::Answer | SignalKind::Candidate | SignalKind::CandidatesEnd | SignalKind::Bye => {
+                Admission::Stale
+            }
+        }
+    }
+
+    /// Takes a signal from the peer; ones with another connection's id are dropped.
+    pub fn handle_signal(&self, signal: Signal) {
+        if signal.conn == self.shared.conn {
+            self.command(Command::Signal(signal));
+        } else {
+            tracing::debug!(conn = %self.shared.conn, stale = %signal.conn, kind = ?signal.kind, "signal dropped");
+        }
+    }
+
+    /// Sends a picture, newest last; never waits.
+    pub fn send_frame(&self, frame: EncodedFrame) -> Sent {
+        if !self.shared.media_open.load(Ordering::Acquire) {
+            return Sent::NotConnected;
+        }
+        let queued = self.shared.pictures().push(frame);
+        match queued {
+            FrameQueued::Yes => {
+                self.shared.pictures_added.notify_one();
+                Sent::Queued
+            }
+            FrameQueued::AwaitingKey => Sent::AwaitingKey,
+            FrameQueued::Overflow => {
+                self.shared.stats().frames_refused += 1;
+                self.command(Command::SendQueueOverflowed);
+                Sent::Overflow
+            }
+        }
+    }
+
+    /// Sends a message; never waits. On a lossy channel that is stuck the oldest of four waiting ones is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the channels are not open, when the reliable one is full, and when `data` is over 16 KiB.
+    pub fn send(&self, channel: Channel, data: Bytes) -> Result<(), SendError> {
+        if data.len() > MESSAGE_BYTES_MAX {
+            return Err(SendError::TooLarge(data.len()));
+        }
+        if !self.shared.channels_open.load(Ordering::Acquire) {
+            return Err(SendError::NotConnected);
+        }
+        let queued = self.shared.messages().push(channel, data);
+        self.shared.messages_added.notify_one();
+        match queued {
+            Queued::Yes | Queued::OldestDropped => Ok(()),
+            Queued::Refused => Err(SendError::Full),
+        }
+    }
+
+    /// Asks the sender for a key frame (PLI), at most once in 300 ms.
+    pub fn request_keyframe(&self) {
+        self.shared.keyframe_wanted.notify_one();
+    }
+
+    /// Gathers and checks again, after a change of network; media goes on over the old pair until a new one is found.
+    pub fn restart_ice(&self) {
+        self.command(Command::RestartIce);
+    }
+
+    /// The state of the link.
+    pub fn state(&self) -> LinkState {
+        self.shared.state.borrow().clone()
+    }
+
+    /// The newest figures; costs a copy.
+    pub fn stats(&self) -> Stats {
+        self.shared.stats().clone()
+    }
+
+    /// Closes the connection, tells the peer by an [`Event::Signal`] of kind `Bye`, and waits until all of it is gone.
+    pub async fn close(&self) {
+        self.command(Command::Close);
+        let mut closed = self.closed.clone();
+        // An error means that the task is gone, which is what is waited for.
+        closed.wait_for(|closed| *closed).await.ok();
+    }
+
+    fn command(&self, command: Command) {
+        if let Err(mpsc::error::TrySendError::Full(command)) = self.commands.try_send(command) {
+            tracing::warn!(conn = %self.shared.conn, ?command, "connection is stuck, command dropped");
+        }
+    }
+}
+
+impl Events {
+    /// Waits for the next event; `None` when the connection is closed.
+    pub async fn recv(&mut self) -> Option<Event> {
+        self.0.recv().await
+    }
+
+    /// Takes an event if one is there.
+    pub fn try_recv(&mut self) -> Option<Event> {
+        self.0.try_recv().ok()
+    }
+}
+
+impl Frames {
+    /// Waits for the next picture; `None` when the connection is closed.
+    pub async fn recv(&mut self) -> Option<EncodedFrame> {
+        self.0.recv().await
+    }
+
+    /// Like [`recv`](Self::recv), for a decoder's own thread.
+    ///
+    /// # Panics
+    ///
+    /// Inside an asynchronous task.
+    pub fn blocking_recv(&mut self) -> Option<EncodedFrame> {
+        self.0.blocking_recv()
+    }
+
+    /// Takes a picture if one is there.
+    pub fn try_recv(&mut self) -> Option<EncodedFrame> {
+        self.0.try_recv().ok()
+    }
+}
+
+/// What the handle and the connection's tasks both touch; each lock guards a slot and is held for a copy.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) conn: ConnId,
+    pub(crate) manners: Manners,
+    /// An own offer is out and not answered.
+    pub(crate) offer_pending: AtomicBool,
+    /// The handshake is done: pictures may be sent.
+    pub(crate) media_open: AtomicBool,
+    /// All three channels are open.
+    pub(crate) channels_open: AtomicBool,
+    pub(crate) state: watch::Sender<LinkState>,
+    pub(crate) keyframe_wanted: Notify,
+    pub(crate) messages_added: Notify,
+    pub(crate) pictures_added: Notify,
+    messages: Mutex<Messages>,
+    pictures: Mutex<Pictures>,
+    stats: Mutex<Stats>,
+}
+
+impl Shared {
+    fn new(config: &Config) -> Self {
+        Self {
+            conn: config.conn.clone(),
+            manners: config.manners,
+            offer_pending: AtomicBool::new(false),
+            media_open: AtomicBool::new(false),
+            channels_open: AtomicBool::new(false),
+            state: watch::Sender::new(LinkState::Connecting),
+            keyframe_wanted: Notify::new(),
+            messages_added: Notify::new(),
+            pictures_added: Notify::new(),
+            messages: Mutex::default(),
+            pictures: Mutex::default(),
+            stats: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn messages(&self) -> MutexGuard<'_, Messages> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn pictures(&self) -> MutexGuard<'_, Pictures> {
+        self.pictures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stats(&self) -> MutexGuard<'_, Stats> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

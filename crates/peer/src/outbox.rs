@@ -1,0 +1,192 @@
+//! What waits to be sent: bounded, and never older than it is worth.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use farwheel_proto::video::{EncodedFrame, FrameKind};
+
+use crate::event::Channel;
+
+/// Pictures waiting to be packetised. One is the rule; four are 130 ms at 30 pictures a second.
+const FRAMES_MAX: usize = 4;
+/// Datagrams waiting on a lossy channel: a newer one makes an older one worthless.
+const DATAGRAMS_MAX: usize = 4;
+/// Messages waiting on the reliable channel; people press no more buttons than this while a link is stuck.
+const MESSAGES_MAX: usize = 256;
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queued {
+    /// It waits to be sent.
+    Yes,
+    /// It waits, and the oldest datagram on its channel was dropped for it.
+    OldestDropped,
+    /// The reliable channel is full.
+    Refused,
+}
+
+/// What became of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FrameQueued {
+    /// It waits to be sent.
+    Yes,
+    /// The queue is full: this one and all up to the next key frame are refused.
+    Overflow,
+    /// A key frame is awaited; this is none.
+    AwaitingKey,
+}
+
+/// Messages waiting for their data channel.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    control: VecDeque<Bytes>,
+    telemetry: VecDeque<Bytes>,
+    event: VecDeque<Bytes>,
+}
+
+impl Messages {
+    /// Puts a message in line.
+    pub(crate) fn push(&mut self, channel: Channel, data: Bytes) -> Queued {
+        let queue = self.queue(channel);
+        if channel.is_lossy() {
+            // Full: the oldest goes; the newest command or telemetry is the one that counts.
+            let dropped = queue.len() >= DATAGRAMS_MAX && queue.pop_front().is_some();
+            queue.push_back(data);
+            if dropped { Queued::OldestDropped } else { Queued::Yes }
+        } else if queue.len() >= MESSAGES_MAX {
+            // Full: the caller is told; nothing reliable is dropped silently.
+            Queued::Refused
+        } else {
+            queue.push_back(data);
+            Queued::Yes
+        }
+    }
+
+    /// Takes the next message: commands first, then events, then telemetry.
+    pub(crate) fn pop(&mut self) -> Option<(Channel, Bytes)> {
+        [Channel::Control, Channel::Event, Channel::Telemetry]
+            .into_iter()
+            .find_map(|channel| self.queue(channel).pop_front().map(|data| (channel, data)))
+    }
+
+    fn queue(&mut self, channel: Channel) -> &mut VecDeque<Bytes> {
+        match channel {
+            Channel::Control => &mut self.control,
+            Channel::Telemetry => &mut self.telemetry,
+            Channel::Event => &mut self.event,
+        }
+    }
+}
+
+/// Pictures waiting to be packetised; starts out wanting a key frame.
+#[derive(Debug)]
+pub(crate) struct Pictures {
+    queue: VecDeque<EncodedFrame>,
+    awaiting: Awaiting,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaiting {
+    Key,
+    Any,
+}
+
+impl Default for Pictures {
+    fn default() -> Self {
+        Self { queue: VecDeque::with_capacity(FRAMES_MAX), awaiting: Awaiting::Key }
+    }
+}
+
+impl Pictures {
+    /// Puts a picture in line, unless the receiver could not use it.
+    pub(crate) fn push(&mut self, frame: EncodedFrame) -> FrameQueued {
+        if frame.kind == FrameKind::Delta && self.awaiting == Awaiting::Key {
+            return FrameQueued::AwaitingKey;
+        }
+        if self.queue.len() >= FRAMES_MAX {
+            // Full: this one and all that lean on it are dropped; the next one sent is a key frame.
+            self.awaiting = Awaiting::Key;
+            return FrameQueued::Overflow;
+        }
+        self.awaiting = Awaiting::Any;
+        self.queue.push_back(frame);
+        FrameQueued::Yes
+    }
+
+    /// Takes the next picture.
+    pub(crate) fn pop(&mut self) -> Option<EncodedFrame> {
+        self.queue.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use farwheel_proto::video::MediaTime;
+
+    use super::*;
+
+    #[test]
+    fn a_full_lossy_channel_keeps_the_newest() {
+        let mut messages = Messages::default();
+        for n in 0..DATAGRAMS_MAX as u8 {
+            assert_eq!(messages.push(Channel::Control, Bytes::copy_from_slice(&[n])), Queued::Yes);
+        }
+        assert_eq!(messages.push(Channel::Control, Bytes::from_static(&[99])), Queued::OldestDropped);
+        let left: Vec<u8> = std::iter::from_fn(|| messages.pop()).map(|(_, data)| data[0]).collect();
+        assert_eq!(left, [1, 2, 3, 99]);
+    }
+
+    #[test]
+    fn a_full_reliable_channel_refuses_and_drops_nothing() {
+        let mut messages = Messages::default();
+        for n in 0..MESSAGES_MAX {
+            assert_eq!(messages.push(Channel::Event, Bytes::from(n.to_string())), Queued::Yes);
+        }
+        assert_eq!(messages.push(Channel::Event, Bytes::from_static(b"late")), Queued::Refused);
+        assert_eq!(messages.pop(), Some((Channel::Event, Bytes::from_static(b"0"))));
+        assert_eq!(std::iter::from_fn(|| messages.pop()).count(), MESSAGES_MAX - 1);
+    }
+
+    #[test]
+    fn commands_overtake_events_and_telemetry() {
+        let mut messages = Messages::default();
+        for channel in [Channel::Telemetry, Channel::Event, Channel::Control] {
+            messages.push(channel, Bytes::from_static(b"x"));
+        }
+        let order: Vec<Channel> = std::iter::from_fn(|| messages.pop()).map(|(channel, _)| channel).collect();
+        assert_eq!(order, [Channel::Control, Channel::Event, Channel::Telemetry]);
+    }
+
+    #[test]
+    fn the_first_picture_is_a_key_frame() {
+        let mut pictures = Pictures::default();
+        assert_eq!(pictures.push(frame(FrameKind::Delta)), FrameQueued::AwaitingKey);
+        assert_eq!(pictures.push(frame(FrameKind::Key)), FrameQueued::Yes);
+        assert_eq!(pictures.push(frame(FrameKind::Delta)), FrameQueued::Yes);
+    }
+
+    #[test]
+    fn overflow_drops_everything_up_to_the_next_key_frame() {
+        let mut pictures = Pictures::default();
+        pictures.push(frame(FrameKind::Key));
+        for _ in 1..FRAMES_MAX {
+            assert_eq!(pictures.push(frame(FrameKind::Delta)), FrameQueued::Yes);
+        }
+        assert_eq!(pictures.push(frame(FrameKind::Delta)), FrameQueued::Overflow);
+        while pictures.pop().is_some() {}
+        assert_eq!(pictures.push(frame(FrameKind::Delta)), FrameQueued::AwaitingKey);
+        assert_eq!(pictures.push(frame(FrameKind::Key)), FrameQueued::Yes);
+    }
+
+    fn frame(kind: FrameKind) -> EncodedFrame {
+        EncodedFrame {
+            data: Bytes::from_static(&[0, 0, 0, 1, 0x65]),
+            kind,
+            media_time: MediaTime(0),
+            arrived_at: Instant::now(),
+            spent: Duration::ZERO,
+        }
+    }
+}

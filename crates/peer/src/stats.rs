@@ -1,0 +1,67 @@
+//! Figures of a connection.
+
+use std::time::Duration;
+
+/// A snapshot of a connection's figures, renewed four times a second.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stats {
+    /// Newest round-trip time of the selected candidate pair.
+    pub rtt: Option<Duration>,
+    /// Bits per second sent in the last interval, all kinds of traffic.
+    pub bitrate_out: f64,
+    /// Bits per second received in the last interval, all kinds of traffic.
+    pub bitrate_in: f64,
+    /// Video packets that never came, of the received stream.
+    pub packets_lost: u64,
+    /// Video packets received.
+    pub packets_received: u64,
+    /// Video packets sent.
+    pub packets_sent: u64,
+    /// Interarrival jitter of the received video (RFC 3550 section 6.4.1).
+    pub jitter: Duration,
+    /// Complete pictures received.
+    pub frames_received: u64,
+    /// Pictures given up: a packet of them never came in time, or the reader was too slow.
+    pub frames_dropped: u64,
+    /// Pictures handed to the network.
+    pub frames_sent: u64,
+    /// Pictures refused because four were waiting to be sent.
+    pub frames_refused: u64,
+    /// Key frames asked for by this side.
+    pub keyframes_requested: u64,
+    /// How the packets travel.
+    pub pair: Option<SelectedPair>,
+}
+
+/// How the packets travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelectedPair {
+    /// This side's candidate.
+    pub local: CandidateType,
+    /// The other side's.
+    pub remote: CandidateType,
+}
+
+/// Where a candidate comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CandidateType {
+    /// An address of the machine.
+    Host,
+    /// As a STUN server sees it.
+    ServerReflexive,
+    /// As the other peer sees it.
+    PeerReflexive,
+    /// On a TURN server.
+    Relayed,
+}
+
+impl std::fmt::Display for CandidateType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::ServerReflexive => "server reflexive",
+            Self::PeerReflexive => "peer reflexive",
+            Self::Relayed => "relayed",
+        })
+    }
+}
