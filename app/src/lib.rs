@@ -1,1 +1,4 @@
-//! farwheel app.
+//! The desktop app of Farwheel: everything but `main`.
+
+pub mod input;
+pub mod settings;
