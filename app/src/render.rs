@@ -1,0 +1,3 @@
+//! The picture's way to the screen: newest-frame slot and YUV shader.
+
+pub mod slot;

@@ -1,0 +1,22 @@
+//! The window: reads a [`Model`], returns [`Command`]s.
+
+use crate::model::{Command, Model};
+use crate::render::slot::Slot;
+
+/// What the window needs of the rest of the app.
+///
+/// Both implementations (the real session, and the canned one of the gallery and the tests) must return at once:
+/// these are called between two paints.
+pub trait Backend {
+    /// Brings the model up to this instant; called once before each paint.
+    fn refresh(&mut self, model: &mut Model);
+
+    /// Executes what the user asked for.
+    fn execute(&mut self, command: Command);
+
+    /// Where decoded pictures arrive.
+    fn pictures(&self) -> &Slot;
+
+    /// Gives the session a way to ask for a paint, such as after a link state change.
+    fn on_change(&mut self, wake: std::sync::Arc<dyn Fn() + Send + Sync>);
+}
