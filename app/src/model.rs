@@ -14,8 +14,9 @@ pub use command::Command;
 pub use connect::Connect;
 pub use drive::Drive;
 pub use gamepad::Gamepad;
-pub use settings::Settings;
 pub use stats::Stats;
+
+use crate::settings::Settings;
 
 /// Everything the window shows.
 #[derive(Clone, Debug, Default)]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::keyboard::Rates;
 use crate::input::profile::Profile;
+use crate::model::settings::View;
 
 /// Version of the file's layout; a file with a higher one comes from a newer app.
 pub const VERSION: u32 = 1;
@@ -21,11 +22,11 @@ pub const VERSION: u32 = 1;
 #[serde(rename_all = "kebab-case")]
 pub enum Theme {
     /// As the desktop says.
-    #[default]
     System,
     /// Light.
     Light,
     /// Dark.
+    #[default]
     Dark,
 }
 
@@ -59,6 +60,8 @@ pub struct Settings {
     pub show_stages: bool,
     /// Whether a gamepad shakes when the link is lost.
     pub rumble: bool,
+    /// Units, video and what the drive screen shows.
+    pub view: View,
     /// How keys become sticks.
     pub keyboard: Rates,
     /// Rooms joined before, newest first.
@@ -80,6 +83,7 @@ impl Default for Settings {
             volume: 0.8,
             show_stages: true,
             rumble: true,
+            view: View::default(),
             keyboard: Rates::default(),
             recent: Vec::new(),
             profiles: BTreeMap::new(),
@@ -243,7 +247,7 @@ mod tests {
     #[test]
     fn settings_come_back_as_they_were_saved() {
         let (_folder, store) = store();
-        let mut settings = Settings { theme: Theme::Dark, name: "Ada".into(), ..Settings::default() };
+        let mut settings = Settings { theme: Theme::Light, name: "Ada".into(), ..Settings::default() };
         settings.remember("wss://example.org", "car", 7);
         settings.profiles.insert(profile_key("03", "Wheel"), Profile::gamepad("Wheel"));
         store.save(&settings).unwrap();

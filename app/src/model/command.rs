@@ -1,8 +1,9 @@
 //! What the window asks the session to do.
 
 use super::connect::Target;
-use super::gamepad::{Profile, Source};
-use super::settings::Settings;
+use crate::input::keyboard::Keys;
+use crate::input::profile::Profile;
+use crate::settings::Settings;
 
 /// What the window asks the session to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,9 +14,9 @@ pub enum Command {
     Disconnect,
     /// Forget a recent target.
     ForgetRecent(Target),
-    /// The arm control went down: begin the one-second hold.
+    /// The arm control on screen went down: it counts like the arm button of a device (`input::hold`).
     ArmHold,
-    /// The arm control came up before the hold was complete.
+    /// The arm control on screen came up.
     ArmRelease,
     /// Disarm at once.
     Disarm,
@@ -29,36 +30,35 @@ pub enum Command {
     ReleaseLease,
     /// Show another camera by index.
     SelectCamera(usize),
-    /// A key of the keyboard went down or up; all are sent while driving (not while a text field has the focus).
-    Key(Key, KeyState),
-    /// The window may no longer steer (focus lost, hidden, another page): every held key and the deadman are let go.
+    /// The driving keys that are down, each time the set changes; empty when a text field has the focus.
+    Keys(Keys),
+    /// The window may no longer steer (focus lost, hidden, another page): every input of every device and the deadman
+    /// are let go until [`Command::GrantControls`].
     ReleaseControls,
     /// The window may steer again.
     GrantControls,
     /// Replace the settings; they are stored.
-    ChangeSettings(Settings),
+    ChangeSettings(Box<Settings>),
     /// Make this device, by index, the one that drives.
     SelectDevice(usize),
-    /// Replace the profile of the device with this id; it is stored.
+    /// Replace the profile of the device with this key; it is stored.
     ChangeProfile {
-        /// Id of the device.
-        device: String,
+        /// Key of the device's profile.
+        key: String,
         /// Its new profile.
-        profile: Profile,
+        profile: Box<Profile>,
     },
     /// Make the active device vibrate shortly.
     TestRumble,
     /// Start the mapping wizard for the active device.
     WizardStart,
-    /// Accept this source for the function that is asked for (the wizard accepts by itself once it is moved far).
-    WizardAccept(Source),
-    /// Leave the function that is asked for without a source.
+    /// Leave out what the wizard asks for, if it is optional.
     WizardSkip,
-    /// Go back one step.
+    /// Go back one step of the wizard.
     WizardBack,
-    /// Store what was found as the device's profile.
+    /// Store what the wizard found as the device's profile.
     WizardSave,
-    /// Throw away what was found.
+    /// Throw away what the wizard found.
     WizardCancel,
     /// Clear histories and percentiles.
     ResetStats,
@@ -68,36 +68,4 @@ pub enum Command {
     Snapshot,
     /// Close the window.
     Quit,
-}
-
-/// A key that driving knows, by its place on a US keyboard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Key {
-    /// W or arrow up.
-    Forward,
-    /// S or arrow down.
-    Backward,
-    /// A or arrow left.
-    Left,
-    /// D or arrow right.
-    Right,
-    /// Shift: must be held while driving, unless Forward or Backward is held, which count as well.
-    Deadman,
-    /// E: hold to arm.
-    Arm,
-    /// Left control: raises the limit while held.
-    Boost,
-    /// L.
-    Lights,
-    /// H.
-    Horn,
-}
-
-/// Whether a key went down or up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyState {
-    /// Down.
-    Down,
-    /// Up.
-    Up,
 }
