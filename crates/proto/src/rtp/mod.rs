@@ -1,1 +1,14 @@
-//! H.264 over RTP: depacketiser and frame assembler.
+//! H.264 over RTP (RFC 6184): pictures to payloads, payloads back to pictures.
+//!
+//! [`payload::split`] cuts a picture, [`payload::Payload`] reads one packet, and [`Assembler`] puts pictures together
+//! from packets that may be late, doubled, reordered or gone. There is no jitter buffer: a picture is handed over at
+//! the moment its last packet arrives.
+
+mod assemble;
+mod gaps;
+mod jitter;
+pub mod payload;
+mod sequence;
+
+pub use assemble::{Assembler, Command, Counters, Packet};
+pub use jitter::Jitter;
