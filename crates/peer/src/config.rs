@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+pub use farwheel_proto::signaling::IceServer;
+use farwheel_proto::signaling::PeerId;
+
 use crate::signal::ConnId;
 
 /// Everything a [`Connection`](crate::Connection) is built from.
@@ -27,7 +30,7 @@ pub struct Config {
 impl Config {
     /// The configuration of a side that offers: the newcomer in a room. Draws a fresh connection id.
     pub fn offer(video: Video, manners: Manners) -> Self {
-        Self::new(ConnId::random(), Initiative::Offer, video, manners)
+        Self::new(ConnId::new(rand::random()), Initiative::Offer, video, manners)
     }
 
     /// The configuration of the side that answers an offer carrying `conn`.
@@ -83,8 +86,8 @@ pub enum Manners {
 
 impl Manners {
     /// The rule of `rtcsig/1`: the smaller peer id is polite.
-    pub fn between(own_peer_id: &str, other_peer_id: &str) -> Self {
-        if own_peer_id < other_peer_id { Self::Polite } else { Self::Impolite }
+    pub fn between(own: PeerId, other: PeerId) -> Self {
+        if own < other { Self::Polite } else { Self::Impolite }
     }
 }
 
@@ -95,23 +98,6 @@ pub enum Video {
     Send,
     /// This side receives (the app).
     Receive,
-}
-
-/// One STUN or TURN server.
-#[derive(Clone, PartialEq, Eq)]
-pub struct IceServer {
-    /// `stun:host:port` and `turn:host:port?transport=udp` urls.
-    pub urls: Vec<String>,
-    /// User name of a TURN server; empty for STUN.
-    pub username: String,
-    /// Password of a TURN server; empty for STUN.
-    pub credential: String,
-}
-
-impl std::fmt::Debug for IceServer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IceServer").field("urls", &self.urls).finish_non_exhaustive()
-    }
 }
 
 /// Which candidates may be used.

@@ -91,8 +91,8 @@ impl Connection {
     }
 
     /// The id both ends know this connection by.
-    pub fn conn(&self) -> &ConnId {
-        &self.shared.conn
+    pub fn conn(&self) -> ConnId {
+        self.shared.conn
     }
 
     /// Says what to do with a signal from this connection's peer, perfect negotiation and stale ids considered.
@@ -251,7 +251,7 @@ pub(crate) struct Shared {
 impl Shared {
     fn new(config: &Config) -> Self {
         Self {
-            conn: config.conn.clone(),
+            conn: config.conn,
             manners: config.manners,
             offer_pending: AtomicBool::new(false),
             media_open: AtomicBool::new(false),

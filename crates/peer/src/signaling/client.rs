@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::{Config, Event};
+use super::{Config, Event, PeerId};
 use crate::signal::Signal;
 
 /// Messages waiting for the server.
@@ -22,7 +22,7 @@ pub struct Events(mpsc::Receiver<Event>);
 
 #[derive(Debug)]
 enum Outgoing {
-    Signal { to: String, signal: Signal },
+    Signal { to: PeerId, signal: Signal },
     Leave,
 }
 
@@ -45,10 +45,10 @@ impl Client {
     }
 
     /// Sends a connection's message to a peer; never waits. While the server is away up to 256 wait for it.
-    pub fn send(&self, to: &str, signal: Signal) {
-        if self.outgoing.try_send(Outgoing::Signal { to: to.to_owned(), signal }).is_err() {
+    pub fn send(&self, to: PeerId, signal: Signal) {
+        if self.outgoing.try_send(Outgoing::Signal { to, signal }).is_err() {
             // Full: the connection's own watchdog notices and its owner starts over.
-            tracing::warn!(to, "signal dropped: the server is away and 256 wait already");
+            tracing::warn!(%to, "signal dropped: the server is away and 256 wait already");
         }
     }
 

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use crate::config::IceServer;
+pub use farwheel_proto::signaling::{ErrorCode, IceServer, Peer, PeerId, Role, RoomName};
+
 use crate::signal::Signal;
 
 mod client;
@@ -19,8 +20,8 @@ pub struct Config {
     /// `ws://host:port/v1/ws` or `wss://host/v1/ws`; a url without a path gets `/v1/ws`, and `http`/`https` are taken
     /// as `ws`/`wss`.
     pub server: String,
-    /// The room to join: `[A-Za-z0-9_-]{1,64}`.
-    pub room: String,
+    /// The room to join.
+    pub room: RoomName,
     /// As whom.
     pub role: Role,
     /// Shown to the others.
@@ -31,28 +32,6 @@ pub struct Config {
     pub ca: Option<std::path::PathBuf>,
 }
 
-/// What a peer is in its room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Sends pictures and is driven.
-    Robot,
-    /// Drives.
-    Driver,
-    /// Watches.
-    Viewer,
-}
-
-/// Somebody else in the room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Given by the server, for as long as the session lives.
-    pub id: String,
-    /// What it is; `None` for one this version does not know.
-    pub role: Option<Role>,
-    /// Name to show.
-    pub name: String,
-}
-
 /// What happens at the signalling server.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -60,7 +39,7 @@ pub enum Event {
     /// there before: the newcomer offers to them.
     Joined {
         /// This side's own id, for [`Manners::between`](crate::Manners::between).
-        self_id: String,
+        self_id: PeerId,
         /// Everybody else in the room.
         peers: Vec<Peer>,
         /// For [`Config::with_ice_servers`](crate::Config::with_ice_servers).
@@ -73,12 +52,12 @@ pub enum Event {
     /// Somebody went.
     PeerLeft {
         /// Who.
-        id: String,
+        id: PeerId,
     },
     /// A message for one of the connections to `from`.
     Signal {
         /// The peer it came from.
-        from: String,
+        from: PeerId,
         /// The message.
         signal: Signal,
     },
@@ -99,10 +78,10 @@ pub enum Event {
 
 /// An error as the server tells it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message} ({code})")]
+#[error("{message} ({})", code.as_str())]
 pub struct Refusal {
-    /// Stable name, such as `room_full`.
-    pub code: String,
+    /// For programs.
+    pub code: ErrorCode,
     /// One sentence.
     pub message: String,
 }
