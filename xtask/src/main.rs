@@ -1,6 +1,7 @@
 //! Everything a developer or a newcomer runs, behind one command: `cargo xtask demo`, `cargo xtask test`,
 //! `cargo xtask bench`, `cargo xtask tidy`. Depends on nothing of the workspace, so it builds on a bare machine.
 
+mod bench;
 mod build;
 mod demo;
 mod packages;
@@ -27,6 +28,8 @@ enum Command {
     Demo(demo::Args),
     /// Run everything a change must pass, installing what it needs.
     Test(test::Args),
+    /// Measure, beside peers on the same machine.
+    Bench(bench::Args),
     /// Check crate edges, licences, file lengths and documents without building.
     Tidy,
 }
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Tidy => tidy::run(),
     };
     match result {

@@ -45,6 +45,24 @@ pub(crate) const TEST: Set = Set {
     names: &["chromium", "iproute2", "procps"],
 };
 
+/// GStreamer's webrtcbin with its Python bindings.
+pub(crate) const PEERS: Set = Set {
+    purpose: "measure GStreamer beside us",
+    names: &[
+        "python3-gi",
+        "python3-gst-1.0",
+        "python3-numpy",
+        "gir1.2-gstreamer-1.0",
+        "gir1.2-gst-plugins-bad-1.0",
+        "gstreamer1.0-plugins-base",
+        "gstreamer1.0-plugins-good",
+        "gstreamer1.0-plugins-bad",
+        "gstreamer1.0-plugins-ugly",
+        "gstreamer1.0-libav",
+        "gstreamer1.0-nice",
+    ],
+};
+
 /// Where no Node.js is on the PATH.
 pub(crate) const NODE: Set = Set { purpose: "drive the browser", names: &["nodejs", "npm"] };
 

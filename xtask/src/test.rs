@@ -1,10 +1,11 @@
 //! `cargo xtask test`: everything a change must pass.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::build::{Profile, binaries, cargo, cargo_program, run as run_command};
+use crate::build::{Profile, binaries, cargo, cargo_program, run as run_command, target_dir};
 use crate::packages::{self, BUILD, HEADLESS, TEST, WINDOW};
 use crate::step::step;
 
@@ -24,7 +25,7 @@ const PLAYWRIGHT: &str = "playwright-core@1.64.1";
 /// If anything failed.
 pub(crate) fn run(args: &Args) -> Result<()> {
     step("system packages", || packages::ensure(&[&BUILD, &WINDOW, &HEADLESS, &TEST]))?;
-    step("browser driver", browser_driver)?;
+    let driver = step("browser driver", browser_driver)?;
     let mut failed = Vec::new();
     let mut check = |name: &'static str, work: &dyn Fn() -> Result<()>| {
         if let Err(error) = step(name, work) {
@@ -42,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.filter.is_none() {
         check("doc tests", &|| cargo(&["test", "--locked", "--workspace", "--doc", "--quiet"]));
     }
-    check("tests", &|| tests(args.filter.as_deref()));
+    check("tests", &|| tests(args.filter.as_deref(), &driver));
     if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
 }
 
@@ -55,7 +56,7 @@ fn documentation() -> Result<()> {
 }
 
 /// nextest where it is installed, cargo's own runner elsewhere.
-fn tests(filter: Option<&str>) -> Result<()> {
+fn tests(filter: Option<&str>, driver: &Path) -> Result<()> {
     let mut command = Command::new(cargo_program());
     if packages::on_path("cargo-nextest") {
         command.args(["nextest", "run", "--locked", "--workspace"]);
@@ -64,24 +65,24 @@ fn tests(filter: Option<&str>) -> Result<()> {
         command.args(["test", "--locked", "--workspace", "--lib", "--bins", "--tests"]);
         command.args(filter).args(["--", "--test-threads=1"]);
     }
-    command.env("FARWHEEL_BROWSER_DRIVER", browser_folder()?);
+    command.env("FARWHEEL_BROWSER_DRIVER", driver);
     run_command(&mut command)
 }
 
-/// Installs the browser driver from the npm registry into the build folder.
-fn browser_driver() -> Result<()> {
-    let folder = browser_folder()?;
+/// Installs the browser driver from the npm registry into the build folder; gives that folder.
+///
+/// # Errors
+/// If npm can't be had or fails.
+pub(crate) fn browser_driver() -> Result<PathBuf> {
+    let folder = target_dir()?.join("browser-driver");
     if folder.join("node_modules/playwright-core").is_dir() {
-        return Ok(());
+        return Ok(folder);
     }
     if !packages::on_path("npm") {
         packages::ensure(&[&packages::NODE])?;
     }
     std::fs::create_dir_all(&folder)?;
     let quiet = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"];
-    run_command(Command::new("npm").args(quiet).arg(&folder).arg(PLAYWRIGHT))
-}
-
-fn browser_folder() -> Result<std::path::PathBuf> {
-    Ok(crate::build::target_dir()?.join("browser-driver"))
+    run_command(Command::new("npm").args(quiet).arg(&folder).arg(PLAYWRIGHT))?;
+    Ok(folder)
 }

@@ -1,0 +1,71 @@
+//! `cargo xtask bench`: the figures of docs/MEASUREMENTS.md, beside peers measured on the same machine in the same run.
+
+mod loopback;
+mod machine;
+mod peers;
+mod report;
+
+use anyhow::Result;
+use serde::Deserialize;
+
+/// Options of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    which: Which,
+}
+
+#[derive(clap::Subcommand)]
+enum Which {
+    /// Frame delay and picture age over loopback, beside GStreamer and Chromium.
+    Loopback(loopback::Args),
+}
+
+/// Runs the chosen bench and writes its table into docs/MEASUREMENTS.md.
+///
+/// # Errors
+/// If a part can't be had or ends too early.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    match &args.which {
+        Which::Loopback(args) => loopback::run(args),
+    }
+}
+
+/// A picture format to measure.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Format {
+    width: u32,
+    height: u32,
+    fps: u32,
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}@{}", self.width, self.height, self.fps)
+    }
+}
+
+/// Percentiles in milliseconds.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(crate) struct Points {
+    p50: f64,
+    p95: f64,
+    p99: f64,
+}
+
+/// What every peer's measurement says.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Figures {
+    frames: u64,
+    #[serde(default)]
+    fps: f64,
+    #[serde(default)]
+    frame_delay_ms: Points,
+    #[serde(default)]
+    picture_age_ms: Points,
+    #[serde(default)]
+    psnr_db: Option<f64>,
+    /// Width and height of the shown pictures, where they can differ from what was asked for.
+    #[serde(default)]
+    size: Option<[u32; 2]>,
+}
