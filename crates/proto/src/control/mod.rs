@@ -1,1 +1,45 @@
 //! From stick to motor: commands, telemetry, events, lease, failsafe, governor, mixer and slew.
+//!
+//! ```text
+//! DRIVER                                                ROBOT
+//! StickInput -> StickShaper -> Intent                   Helm { Lease, Failsafe }
+//!   -> CommandSender -> DriveCommand -- `control` -->     -> Setpoint -- actuator::Message -->
+//!                                                       ActuatorCore { Slew, Mixer } -> Duty
+//! ```
+//!
+//! Only [`Failsafe`] makes a [`Setpoint`], only [`Mixer`] makes a [`Duty`]: nothing else can move the car.
+
+pub mod actuator;
+mod axis;
+pub mod command;
+pub mod event;
+pub mod failsafe;
+pub mod helm;
+pub mod lease;
+pub mod mixer;
+pub mod probe;
+pub mod sender;
+pub mod setpoint;
+pub mod slew;
+pub mod status;
+pub mod stick;
+pub mod telemetry;
+#[cfg(test)]
+mod test;
+mod wire;
+
+pub use actuator::ActuatorCore;
+pub use axis::Axis;
+pub use command::{DriveCommand, Flags};
+pub use event::{Event, Role};
+pub use failsafe::Failsafe;
+pub use helm::Helm;
+pub use lease::Lease;
+pub use mixer::{Duty, Mixer};
+pub use sender::CommandSender;
+pub use setpoint::Setpoint;
+pub use slew::Slew;
+pub use status::{DisarmReason, Fault, Faults, Refusal, Status};
+pub use stick::{Intent, StickInput, StickShaper};
+pub use telemetry::Telemetry;
+pub use wire::DatagramError;
