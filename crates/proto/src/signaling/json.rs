@@ -89,7 +89,7 @@ impl ClientFrame {
     /// # Errors
     /// What is wrong with it, see [`ParseError`].
     pub fn parse(text: &[u8], limits: &Limits) -> Result<Self, ParseError> {
-        let fields = parse_object(text, limits)?;
+        let fields = parse_object(text, limits.message_bytes, limits.json_depth)?;
         let id = fields.get("id").and_then(Value::as_u64);
         let seq = fields.get("seq").and_then(Value::as_u64);
         let message = parse_message(fields, id, |name| ClientMessage::TYPES.contains(&name))?;
@@ -108,12 +108,13 @@ impl ServerFrame {
         Self { seq: None, message }
     }
 
-    /// Reads one message.
+    /// Reads one message. It may be as large as what a server queues, and deeper than what a client may send, for a
+    /// server wraps what clients sent.
     ///
     /// # Errors
     /// What is wrong with it, see [`ParseError`]; a client ignores [`ParseError::UnknownType`].
     pub fn parse(text: &[u8], limits: &Limits) -> Result<Self, ParseError> {
-        let fields = parse_object(text, limits)?;
+        let fields = parse_object(text, limits.queue_bytes, limits.json_depth + WRAPPING_DEPTH)?;
         let seq = fields.get("seq").and_then(Value::as_u64);
         let message = parse_message(fields, None, |name| ServerMessage::TYPES.contains(&name))?;
         Ok(Self { seq, message })
@@ -125,13 +126,16 @@ impl ServerFrame {
     }
 }
 
+/// Levels that `rooms` puts around a peer's `meta`, the most of any message.
+const WRAPPING_DEPTH: usize = 4;
+
 /// Size, depth, syntax, in the order of their price.
-fn parse_object(text: &[u8], limits: &Limits) -> Result<Map<String, Value>, ParseError> {
-    if text.len() > limits.message_bytes {
-        return Err(ParseError::TooLarge { bytes: text.len(), max: limits.message_bytes });
+fn parse_object(text: &[u8], max: usize, depth: usize) -> Result<Map<String, Value>, ParseError> {
+    if text.len() > max {
+        return Err(ParseError::TooLarge { bytes: text.len(), max });
     }
-    if is_deeper(text, limits.json_depth) {
-        return Err(ParseError::BadJson(format!("JSON is nested deeper than {}", limits.json_depth)));
+    if is_deeper(text, depth) {
+        return Err(ParseError::BadJson(format!("JSON is nested deeper than {depth}")));
     }
     match serde_json::from_slice(text) {
         Ok(Value::Object(fields)) => Ok(fields),

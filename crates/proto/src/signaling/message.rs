@@ -299,7 +299,7 @@ pub struct HelloOk {
 pub struct Joined {
     /// The room.
     pub room: RoomName,
-    /// Number of the newest change of the room; each `peer_*` message has the next.
+    /// Number of the newest change of the room; it grows with every change, also with this peer's own.
     pub rev: u64,
     /// This peer as the others see it.
     #[serde(rename = "self")]
@@ -511,6 +511,18 @@ pub enum Permission {
 impl Permission {
     /// All there are.
     pub const ALL: [Self; 6] = [Self::Robot, Self::Drive, Self::View, Self::Call, Self::List, Self::Moderate];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Robot => "robot",
+            Self::Drive => "drive",
+            Self::View => "view",
+            Self::Call => "call",
+            Self::List => "list",
+            Self::Moderate => "moderate",
+        }
+    }
 }
 
 impl Role {

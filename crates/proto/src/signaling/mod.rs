@@ -8,6 +8,7 @@ mod id;
 mod json;
 mod limits;
 mod message;
+pub mod rooms;
 
 pub use code::ErrorCode;
 pub use id::{ConnId, PeerId, ResumeToken, RoomName, RoomNameError, SessionId};
