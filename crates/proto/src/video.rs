@@ -32,6 +32,28 @@ impl std::fmt::Display for Size {
     }
 }
 
+/// A rate of data in bits per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bitrate(pub u32);
+
+impl Bitrate {
+    /// A rate in units of 1000 bit/s; saturates at 4.29 Gbit/s.
+    pub const fn from_kbps(kbps: u32) -> Self {
+        Self(kbps.saturating_mul(1000))
+    }
+
+    /// The rate in units of 1000 bit/s, rounded down.
+    pub const fn as_kbps(self) -> u32 {
+        self.0 / 1000
+    }
+}
+
+impl std::fmt::Display for Bitrate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} kbit/s", self.as_kbps())
+    }
+}
+
 /// Time on a sender's monotonic clock since that process's epoch, in microseconds.
 ///
 /// The robot stamps telemetry, pictures and echoes with it, so every age is a difference on one clock.
