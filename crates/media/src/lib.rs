@@ -1,5 +1,19 @@
 //! Devices and codecs: capture, encode, decode. Knows nothing of WebRTC.
+//!
+//! One picture goes `capture` -> [`slot::Slot`] -> `encode` at the sender and `decode` -> [`slot::Slot`] at the
+//! receiver; every hand-over is a [`VideoFrame`], whose planes are shared and come from a [`frame::Pool`].
 
+pub mod capture;
+pub mod colour;
+pub mod decode;
+pub mod encode;
 pub mod frame;
+pub mod psnr;
+pub mod scale;
+pub mod slot;
+pub mod strip;
+pub mod test_picture;
+pub mod text;
+pub mod y4m;
 
 pub use frame::VideoFrame;

@@ -1,0 +1,134 @@
+//! Reads the picture size out of a sequence parameter set (ITU-T H.264 section 7.3.2.1.1).
+
+use farwheel_proto::video::Size;
+
+/// Size of the coded picture (before cropping) that a parameter set announces; `None` if it is damaged or of a kind
+/// other than 8-bit 4:2:0 frames.
+///
+/// `payload` is what follows the NAL unit's header byte, with emulation prevention bytes still in.
+pub(super) fn picture_size(payload: &[u8]) -> Option<Size> {
+    let mut bits = Bits { bytes: payload, at: 0, zeros: 0, bit: 0 };
+    let profile = bits.take(8)?;
+    bits.take(16)?; // Constraint flags and level.
+    bits.golomb()?; // Id.
+    if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128) {
+        let (chroma, luma_depth, chroma_depth) = (bits.golomb()?, bits.golomb()?, bits.golomb()?);
+        let (_bypass, scaling) = (bits.take(1)?, bits.take(1)?);
+        // Nobody sends scaling lists in real-time video.
+        if chroma != 1 || luma_depth != 0 || chroma_depth != 0 || scaling == 1 {
+            return None;
+        }
+    }
+    bits.golomb()?; // Length of frame numbers.
+    match bits.golomb()? {
+        0 => {
+            bits.golomb()?; // Length of picture order counts.
+        }
+        1 => {
+            bits.take(1)?;
+            bits.golomb()?;
+            bits.golomb()?;
+            for _ in 0..bits.golomb()?.min(255) {
+                bits.golomb()?;
+            }
+        }
+        2 => {}
+        _ => return None,
+    }
+    bits.golomb()?; // Number of references.
+    bits.take(1)?; // Gaps allowed.
+    let (columns, rows) = (bits.golomb()?.checked_add(1)?, bits.golomb()?.checked_add(1)?);
+    let frames_only = bits.take(1)?;
+    if frames_only == 0 || columns > MACROBLOCKS_MAX || rows > MACROBLOCKS_MAX {
+        return None;
+    }
+    Some(Size::new(columns * 16, rows * 16))
+}
+
+/// Far more than any level allows in one direction (level 5.2: 543).
+const MACROBLOCKS_MAX: u32 = 1024;
+
+/// Reads bits, most significant first, and leaves out emulation prevention bytes (section 7.4.1.1).
+struct Bits<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    zeros: u32,
+    bit: u32,
+}
+
+impl Bits<'_> {
+    fn take(&mut self, count: u32) -> Option<u32> {
+        (0..count).try_fold(0, |value, _| Some(value << 1 | self.one()?))
+    }
+
+    fn one(&mut self) -> Option<u32> {
+        if self.bit == 0 && self.zeros >= 2 && self.bytes.get(self.at) == Some(&3) {
+            self.at += 1;
+            self.zeros = 0;
+        }
+        let byte = *self.bytes.get(self.at)?;
+        let value = u32::from(byte) >> (7 - self.bit) & 1;
+        self.bit = (self.bit + 1) % 8;
+        if self.bit == 0 {
+            self.at += 1;
+            self.zeros = if byte == 0 { self.zeros + 1 } else { 0 };
+        }
+        Some(value)
+    }
+
+    /// An unsigned Exp-Golomb number (section 9.1).
+    fn golomb(&mut self) -> Option<u32> {
+        let mut zeros = 0;
+        while self.one()? == 0 {
+            zeros += 1;
+            if zeros == 32 {
+                return None;
+            }
+        }
+        ((1u64 << zeros) - 1 + u64::from(self.take(zeros)?)).try_into().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(payload: &[u8], want: Option<(u32, u32)>) {
+        assert_eq!(picture_size(payload).map(|size| (size.width, size.height)), want);
+    }
+
+    #[test]
+    fn sizes_of_known_streams_are_read() {
+        // x264 baseline 160x96, Chromium's OpenH264 640x480, x264 high 1280x720, with rows rounded up to 16.
+        check(&[0x42, 0xc0, 0x0a, 0xda, 0x0a, 0x0c, 0x68], Some((160, 96)));
+        check(&[0x42, 0xe0, 0x1f, 0x8c, 0x8d, 0x40, 0x50, 0x1e, 0xd0], Some((640, 480)));
+        check(&[0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50, 0x05, 0xbb, 0x01], Some((1280, 720)));
+    }
+
+    #[test]
+    fn damaged_sets_have_no_size() {
+        check(&[], None);
+        check(&[0x42, 0xc0], None);
+        check(&[0x42, 0xc0, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0], None);
+        // 4:4:4.
+        check(&[0xf4, 0x00, 0x1f, 0x91, 0x9b, 0x28, 0x14, 0x01, 0x6e], None);
+    }
+
+    #[test]
+    fn emulation_prevention_bytes_are_left_out() {
+        let mut bits = Bits { bytes: &[0, 0, 3, 1, 0x80], at: 0, zeros: 0, bit: 0 };
+        assert_eq!(bits.take(32), Some(0x0000_0180));
+        assert_eq!(bits.take(1), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(payload in prop::collection::vec(any::<u8>(), 0..64)) {
+            if let Some(size) = picture_size(&payload) {
+                prop_assert!(size.width <= 16384 && size.height <= 16384);
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Raw pictures to H.264: constrained baseline, one slice a picture, no delay.
+//!
+//! An [`Encoder`] is driven by a [`Target`], which may change with every picture. What encodes is this module's own
+//! business: no public type names it, and another one (a hardware encoder) is one more [`Backend`] variant.
+
+mod assembler;
+mod openh264;
+mod target;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use farwheel_proto::video::{EncodedFrame, FrameKind, MediaTime, Size};
+
+pub use assembler::{Assembler, assembler};
+pub use target::Target;
+
+use crate::frame::VideoFrame;
+use crate::scale::Scaler;
+use target::Change;
+
+/// Why a picture could not be encoded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The wish is outside of what H.264 or the encoder can do.
+    #[error("cannot encode {0}")]
+    Unsupported(String),
+    /// The encoder failed; the next call opens it afresh.
+    #[error("encoder failed: {0}")]
+    Failed(String),
+}
+
+/// What stays for an encoder's life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// Time against quality.
+    pub effort: Effort,
+}
+
+/// Time spent on a picture against its quality at the same rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// The least delay, for driving.
+    #[default]
+    Low,
+    /// Looks for better predictions, for a fast machine.
+    Medium,
+}
+
+/// One coded picture.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// NAL units with start codes; parameter sets before each IDR picture.
+    pub data: Bytes,
+    /// Key or delta.
+    pub kind: FrameKind,
+    /// Size of the coded picture.
+    pub size: Size,
+    /// When the raw picture was taken.
+    pub captured_at: Instant,
+    /// End of encoding.
+    pub encoded_at: Instant,
+    /// Time spent encoding, scaling included.
+    pub spent: Duration,
+}
+
+impl Encoded {
+    /// The same as it goes to a connection.
+    pub fn into_frame(self, media_time: MediaTime) -> EncodedFrame {
+        let Self { data, kind, encoded_at, spent, .. } = self;
+        EncodedFrame { data, kind, media_time, arrived_at: encoded_at, spent }
+    }
+}
+
+/// Encodes one stream of pictures. Not shared: it belongs to one thread.
+#[derive(Debug)]
+pub struct Encoder {
+    config: Config,
+    target: Target,
+    scaler: Scaler,
+    // `None` after a failure: opened again by the next picture.
+    backend: Option<Backend>,
+    keyframe: Wanted,
+}
+
+/// Who does the work. A hardware encoder becomes a variant here and a choice in [`Backend::open`].
+#[derive(Debug)]
+enum Backend {
+    OpenH264(Box<openh264::Encoder>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    No,
+    Yes,
+}
+
+impl Encoder {
+    /// Opens an encoder; its first picture is a key frame.
+    ///
+    /// # Errors
+    ///
+    /// If the target is out of range.
+    pub fn open(config: Config, target: Target) -> Result<Self, Error> {
+        target.check()?;
+        let backend = Backend::open(config, target)?;
+        Ok(Self { config, target, scaler: Scaler::new(), backend: Some(backend), keyframe: Wanted::No })
+    }
+
+    /// What the encoder aims at.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// Sets what to aim at from the next picture on.
+    ///
+    /// A rate is taken over without a key frame, effective within a few pictures, if it falls by more than 5 % or rises by
+    /// more than 10 %; smaller changes are left out, because each one upsets the rate control. A change of
+    /// size starts with a key frame.
+    ///
+    /// # Errors
+    ///
+    /// If the target is out of range; the one before stays.
+    pub fn set_target(&mut self, target: Target) -> Result<(), Error> {
+        target.check()?;
+        let change = Change::between(self.target, target);
+        let applied = match (&mut self.backend, change) {
+            (_, Change::None) => return Ok(()),
+            (None, Change::Rate | Change::Stream) => Ok(()),
+            (Some(Backend::OpenH264(encoder)), Change::Rate) => encoder.set_rate(target),
+            (Some(_), Change::Stream) => {
+                Backend::open(self.config, target).map(|backend| self.backend = Some(backend))
+            }
+        };
+        if applied.is_err() {
+            self.backend = None;
+        }
+        self.target = target;
+        applied
+    }
+
+    /// Makes the next picture a key frame. How often is the caller's to limit.
+    pub fn request_keyframe(&mut self) {
+        self.keyframe = Wanted::Yes;
+    }
+
+    /// Encodes a picture of any size; it is scaled to the target's size.
+    ///
+    /// # Errors
+    ///
+    /// If the encoder fails; it is then opened afresh, with a key frame, by the next call.
+    pub fn encode(&mut self, frame: &VideoFrame) -> Result<Encoded, Error> {
+        let started = Instant::now();
+        let frame = self.scaler.scale(frame, self.target.size);
+        let backend = match &mut self.backend {
+            Some(backend) => backend,
+            None => self.backend.insert(Backend::open(self.config, self.target)?),
+        };
+        let coded = match backend {
+            Backend::OpenH264(encoder) => {
+                if self.keyframe == Wanted::Yes {
+                    encoder.force_keyframe();
+                }
+                encoder.encode(&frame)
+            }
+        };
+        let (data, kind) = match coded {
+            Ok(coded) => coded,
+            Err(error) => {
+                self.backend = None;
+                return Err(error);
+            }
+        };
+        if kind == FrameKind::Key {
+            self.keyframe = Wanted::No;
+        }
+        let encoded_at = Instant::now();
+        let spent = encoded_at - started;
+        Ok(Encoded { data, kind, size: frame.size, captured_at: frame.captured_at, encoded_at, spent })
+    }
+}
+
+impl Backend {
+    fn open(config: Config, target: Target) -> Result<Self, Error> {
+        openh264::Encoder::open(config, target).map(|encoder| Self::OpenH264(Box::new(encoder)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
