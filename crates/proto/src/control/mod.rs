@@ -25,7 +25,7 @@ pub mod status;
 pub mod stick;
 pub mod telemetry;
 #[cfg(test)]
-mod test;
+pub(crate) mod test;
 mod wire;
 
 pub use actuator::ActuatorCore;
