@@ -45,6 +45,12 @@ impl TestPicture {
         self.size
     }
 
+    /// Luma, blue and red difference of the texture that all pictures are cut from: 512 columns and 128 rows larger
+    /// than a picture, without padding. For peers that are measured on the same pictures.
+    pub fn texture(&self) -> [&[u8]; 3] {
+        [&self.luma.data, &self.blue.data, &self.red.data]
+    }
+
     /// The picture of a moment, with its strip.
     pub fn render(&mut self, stamp: Stamp, captured_at: Instant) -> VideoFrame {
         let mut picture = self.pool.take(self.size);
