@@ -11,7 +11,7 @@ use crate::config::{Config, Manners};
 use crate::event::{Channel, Event, LinkState};
 use crate::outbox::{FrameQueued, Messages, Pictures, Queued};
 use crate::signal::{Admission, ConnId, Signal, SignalKind};
-use crate::stats::Stats;
+use crate::stats::{CandidateType, Stats};
 use crate::task::{self, Command};
 
 /// Signals and commands on their way to the connection's task. Full only if that task is stuck: the signal is
@@ -153,7 +153,7 @@ impl Connection {
             return Err(SendError::NotConnected);
         }
         let queued = self.shared.messages().push(channel, data);
-        self.shared.messages_added.notify_one();
+        self.shared.message_added(channel).notify_one();
         match queued {
             Queued::Yes | Queued::OldestDropped => Ok(()),
             Queued::Refused => Err(SendError::Full),
@@ -165,7 +165,7 @@ impl Connection {
         self.shared.keyframe_wanted.notify_one();
     }
 
-    /// Gathers and checks again, after a change of network; media goes on over the old pair until a new one is found.
+    /// Gathers and checks again, after a change of network. Sockets are replaced, so media pauses for some round trips.
     pub fn restart_ice(&self) {
         self.command(Command::RestartIce);
     }
@@ -241,7 +241,7 @@ pub(crate) struct Shared {
     pub(crate) channels_open: AtomicBool,
     pub(crate) state: watch::Sender<LinkState>,
     pub(crate) keyframe_wanted: Notify,
-    pub(crate) messages_added: Notify,
+    messages_added: [Notify; 3],
     pub(crate) pictures_added: Notify,
     messages: Mutex<Messages>,
     pictures: Mutex<Pictures>,
@@ -258,7 +258,7 @@ impl Shared {
             channels_open: AtomicBool::new(false),
             state: watch::Sender::new(LinkState::Connecting),
             keyframe_wanted: Notify::new(),
-            messages_added: Notify::new(),
+            messages_added: [const { Notify::const_new() }; 3],
             pictures_added: Notify::new(),
             messages: Mutex::default(),
             pictures: Mutex::default(),
@@ -266,11 +266,28 @@ impl Shared {
         }
     }
 
-    pub(crate) fn messages(&self) -> MutexGuard<'_, Messages> {
+    pub(crate) fn message_added(&self, channel: Channel) -> &Notify {
+        &self.messages_added[usize::from(channel.id())]
+    }
+
+    pub(crate) fn pop_message(&self, channel: Channel) -> Option<Bytes> {
+        self.messages().pop(channel)
+    }
+
+    pub(crate) fn pop_picture(&self) -> Option<EncodedFrame> {
+        self.pictures().pop()
+    }
+
+    /// Whether packets travel through a TURN server on this side.
+    pub(crate) fn is_relayed(&self) -> bool {
+        self.stats().pair.is_some_and(|pair| pair.local == CandidateType::Relayed)
+    }
+
+    fn messages(&self) -> MutexGuard<'_, Messages> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn pictures(&self) -> MutexGuard<'_, Pictures> {
+    fn pictures(&self) -> MutexGuard<'_, Pictures> {
         self.pictures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

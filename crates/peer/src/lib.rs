@@ -13,15 +13,20 @@
 //!                                                            +-------------------------------------> Frames
 //! ```
 
-#![allow(dead_code, reason = "the engine is put in by the next commit")]
-
+mod channels;
 mod config;
 mod connection;
+mod engine;
 mod event;
+mod keyframe_requests;
+mod meter;
 mod outbox;
 mod signal;
 mod stats;
 mod task;
+mod video_in;
+mod video_out;
+mod watchdog;
 
 pub mod signaling;
 

@@ -62,11 +62,9 @@ impl Messages {
         }
     }
 
-    /// Takes the next message: commands first, then events, then telemetry.
-    pub(crate) fn pop(&mut self) -> Option<(Channel, Bytes)> {
-        [Channel::Control, Channel::Event, Channel::Telemetry]
-            .into_iter()
-            .find_map(|channel| self.queue(channel).pop_front().map(|data| (channel, data)))
+    /// Takes the next message for a channel.
+    pub(crate) fn pop(&mut self, channel: Channel) -> Option<Bytes> {
+        self.queue(channel).pop_front()
     }
 
     fn queue(&mut self, channel: Channel) -> &mut VecDeque<Bytes> {
@@ -134,7 +132,8 @@ mod tests {
             assert_eq!(messages.push(Channel::Control, Bytes::copy_from_slice(&[n])), Queued::Yes);
         }
         assert_eq!(messages.push(Channel::Control, Bytes::from_static(&[99])), Queued::OldestDropped);
-        let left: Vec<u8> = std::iter::from_fn(|| messages.pop()).map(|(_, data)| data[0]).collect();
+        let left: Vec<u8> =
+            std::iter::from_fn(|| messages.pop(Channel::Control)).map(|data| data[0]).collect();
         assert_eq!(left, [1, 2, 3, 99]);
     }
 
@@ -145,18 +144,8 @@ mod tests {
             assert_eq!(messages.push(Channel::Event, Bytes::from(n.to_string())), Queued::Yes);
         }
         assert_eq!(messages.push(Channel::Event, Bytes::from_static(b"late")), Queued::Refused);
-        assert_eq!(messages.pop(), Some((Channel::Event, Bytes::from_static(b"0"))));
-        assert_eq!(std::iter::from_fn(|| messages.pop()).count(), MESSAGES_MAX - 1);
-    }
-
-    #[test]
-    fn commands_overtake_events_and_telemetry() {
-        let mut messages = Messages::default();
-        for channel in [Channel::Telemetry, Channel::Event, Channel::Control] {
-            messages.push(channel, Bytes::from_static(b"x"));
-        }
-        let order: Vec<Channel> = std::iter::from_fn(|| messages.pop()).map(|(channel, _)| channel).collect();
-        assert_eq!(order, [Channel::Control, Channel::Event, Channel::Telemetry]);
+        assert_eq!(messages.pop(Channel::Event), Some(Bytes::from_static(b"0")));
+        assert_eq!(std::iter::from_fn(|| messages.pop(Channel::Event)).count(), MESSAGES_MAX - 1);
     }
 
     #[test]

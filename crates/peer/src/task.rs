@@ -1,14 +1,42 @@
-//! The task that owns a connection.
+//! The task that owns a connection: negotiation, state, watchdog, figures.
+//!
+//! | worker | job | ends |
+//! |---|---|---|
+//! | this task | signals, state, watchdog, figures at 4 Hz | the handle is gone or closes |
+//! | one per channel, in | messages to the owner's events | with the engine's connection |
+//! | one per channel, out | messages from the outbox | with this task |
+//! | video out | pictures from the outbox to packets | with this task |
+//! | requests in | key frames asked for by the receiver | with this task |
+//! | video in | packets to pictures, repairs, requests | with this task |
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use farwheel_proto::video::EncodedFrame;
+use rtc::peer_connection::configuration::RTCOfferOptions;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use webrtc::peer_connection::{
+    RTCIceCandidateInit, RTCIceConnectionState, RTCPeerConnectionState, RTCSessionDescription, StatsSelector,
+};
 
-use crate::config::Config;
+use crate::channels;
+use crate::config::{Config, Initiative, Manners};
 use crate::connection::Shared;
-use crate::event::Event;
-use crate::signal::Signal;
+use crate::engine::{self, Engine, EngineEvent};
+use crate::event::{Channel, Event, Failure, LinkState};
+use crate::meter::Meter;
+use crate::signal::{Signal, SignalKind};
+use crate::watchdog::Watchdog;
+use crate::{video_in, video_out};
+
+/// Events of the engine on their way to the task.
+const ENGINE_EVENTS_MAX: usize = 256;
+/// Candidates of the peer that came before its description. Full: later ones are dropped; a connect needs few.
+const EARLY_CANDIDATES_MAX: usize = 64;
+const FIGURES_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What the handle asks of the task.
 #[derive(Debug)]
@@ -25,7 +53,7 @@ pub(crate) enum Command {
 
 /// Starts the task; it ends when the handle is gone or asks it to close.
 pub(crate) fn spawn(
-    _config: Config,
+    config: Config,
     shared: Arc<Shared>,
     mut commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
@@ -33,13 +61,378 @@ pub(crate) fn spawn(
     closed: watch::Sender<bool>,
 ) {
     tokio::spawn(async move {
-        while let Some(command) = commands.recv().await {
-            if matches!(command, Command::Close) {
-                break;
+        let outlet = Outlet { shared, events };
+        let end = match Task::start(&config, &outlet, frames).await {
+            Ok(mut task) => {
+                let end = task.run(&mut commands).await;
+                task.tear_down().await;
+                end
             }
-            tracing::debug!(conn = %shared.conn, ?command, "no engine");
+            Err(failure) => End::Failed(failure),
+        };
+        outlet.shared.media_open.store(false, Ordering::Release);
+        outlet.shared.channels_open.store(false, Ordering::Release);
+        if end != End::Failed(Failure::ClosedByPeer) {
+            outlet.signal(SignalKind::Bye, Value::Null);
         }
-        drop((events, frames));
+        if let End::Failed(failure) = end {
+            tracing::info!(conn = %outlet.shared.conn, %failure, "connection failed");
+            outlet.state(LinkState::Failed(failure));
+            // The owner hears of it by the event and closes; until then there is nothing to do.
+            while !matches!(commands.recv().await, Some(Command::Close) | None) {}
+        }
+        drop(outlet);
         closed.send_replace(true);
     });
+}
+
+/// Why a connection ends.
+#[derive(Debug, PartialEq)]
+enum End {
+    Asked,
+    Failed(Failure),
+}
+
+/// Where a task's events go.
+struct Outlet {
+    shared: Arc<Shared>,
+    events: mpsc::Sender<Event>,
+}
+
+impl Outlet {
+    fn event(&self, event: Event) {
+        // Full: lossy messages leave 64 places free, so the owner has read nothing for long; the watchdog of the
+        // other side and its own will notice.
+        if self.events.try_send(event).is_err() {
+            tracing::debug!(conn = %self.shared.conn, "event dropped: its owner does not read");
+        }
+    }
+
+    fn signal(&self, kind: SignalKind, data: Value) {
+        self.event(Event::Signal(Signal { conn: self.shared.conn, kind, data }));
+    }
+
+    fn state(&self, state: LinkState) {
+        if *self.shared.state.borrow() != state {
+            self.shared.state.send_replace(state.clone());
+            self.event(Event::State(state));
+        }
+    }
+}
+
+struct Task<'a> {
+    outlet: &'a Outlet,
+    config: &'a Config,
+    engine: Engine,
+    engine_events: mpsc::Receiver<EngineEvent>,
+    frames: mpsc::Sender<EncodedFrame>,
+    workers: JoinSet<()>,
+    watchdog: Watchdog,
+    meter: Meter,
+    channels_open: Vec<Channel>,
+    early_candidates: Vec<RTCIceCandidateInit>,
+    knows_peer: bool,
+    link_up: bool,
+}
+
+impl<'a> Task<'a> {
+    async fn start(
+        config: &'a Config,
+        outlet: &'a Outlet,
+        frames: mpsc::Sender<EncodedFrame>,
+    ) -> Result<Self, Failure> {
+        let now = Instant::now();
+        let (engine_events_tx, engine_events) = mpsc::channel(ENGINE_EVENTS_MAX);
+        let engine = engine::build(config, engine_events_tx.clone())
+            .await
+            .map_err(|error| Failure::Transport(error.to_string()))?;
+        let mut workers = JoinSet::new();
+        for (channel, data_channel) in &engine.channels {
+            workers.spawn(channels::receive(
+                *channel,
+                Arc::clone(data_channel),
+                outlet.events.clone(),
+                engine_events_tx.clone(),
+            ));
+        }
+        let mut task = Self {
+            outlet,
+            config,
+            engine,
+            engine_events,
+            frames,
+            workers,
+            watchdog: Watchdog::new(now),
+            meter: Meter::new(now),
+            channels_open: Vec::new(),
+            early_candidates: Vec::new(),
+            knows_peer: false,
+            link_up: false,
+        };
+        if config.initiative == Initiative::Offer
+            && let Err(failure) = task.offer(Restart::No).await
+        {
+            task.tear_down().await;
+            return Err(failure);
+        }
+        Ok(task)
+    }
+
+    async fn run(&mut self, commands: &mut mpsc::Receiver<Command>) -> End {
+        let mut figures = tokio::time::interval(FIGURES_INTERVAL);
+        figures.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let due = self.watchdog.poll_timeout();
+            let outcome = tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Close) | None => return End::Asked,
+                    Some(command) => self.handle_command(command).await,
+                },
+                Some(event) = self.engine_events.recv() => self.handle_engine_event(event).await,
+                _ = figures.tick() => {
+                    self.measure().await;
+                    Ok(())
+                }
+                () = sleep_until(due) => self.watchdog.expired(Instant::now()).map_or(Ok(()), Err),
+            };
+            if let Err(failure) = outcome {
+                return End::Failed(failure);
+            }
+        }
+    }
+
+    async fn tear_down(&mut self) {
+        self.workers.shutdown().await;
+        if let Err(error) = self.engine.connection.close().await {
+            tracing::debug!(conn = %self.outlet.shared.conn, %error, "engine did not close cleanly");
+        }
+    }
+
+    async fn handle_command(&mut self, command: Command) -> Result<(), Failure> {
+        match command {
+            Command::Signal(signal) => self.handle_signal(signal).await,
+            Command::RestartIce => {
+                // An offer that is out gathers anyway.
+                let pending = self.outlet.shared.offer_pending.load(Ordering::Acquire);
+                if self.knows_peer && !pending { self.offer(Restart::Yes).await } else { Ok(()) }
+            }
+            Command::SendQueueOverflowed => {
+                self.outlet.event(Event::KeyframeRequested);
+                Ok(())
+            }
+            // Handled where commands are read.
+            Command::Close => Ok(()),
+        }
+    }
+
+    async fn handle_signal(&mut self, signal: Signal) -> Result<(), Failure> {
+        match signal.kind {
+            SignalKind::Offer => self.answer(description_of(&signal)?).await,
+            SignalKind::Answer => {
+                let sdp = description_of(&signal)?;
+                if !self.outlet.shared.offer_pending.swap(false, Ordering::AcqRel) {
+                    // Given up in favour of the peer's own offer.
+                    return Ok(());
+                }
+                let answer = RTCSessionDescription::answer(sdp).map_err(negotiation)?;
+                self.engine.connection.set_remote_description(answer).await.map_err(negotiation)?;
+                self.handle_peer_known().await
+            }
+            SignalKind::Candidate => {
+                match serde_json::from_value::<RTCIceCandidateInit>(signal.data) {
+                    Ok(candidate) if candidate.candidate.is_empty() => {}
+                    Ok(candidate) if self.knows_peer => self.add_candidate(candidate).await,
+                    Ok(candidate) if self.early_candidates.len() < EARLY_CANDIDATES_MAX => {
+                        self.early_candidates.push(candidate);
+                    }
+                    Ok(_) => tracing::debug!("candidate dropped: too many came early"),
+                    Err(error) => tracing::debug!(%error, "candidate dropped: not one"),
+                }
+                Ok(())
+            }
+            SignalKind::CandidatesEnd => Ok(()),
+            SignalKind::Bye => Err(Failure::ClosedByPeer),
+        }
+    }
+
+    async fn offer(&mut self, restart: Restart) -> Result<(), Failure> {
+        let options = match restart {
+            Restart::No => None,
+            Restart::Yes => Some(RTCOfferOptions { ice_restart: true }),
+        };
+        let offer = self.engine.connection.create_offer(options).await.map_err(negotiation)?;
+        let sdp = offer.sdp.clone();
+        self.outlet.shared.offer_pending.store(true, Ordering::Release);
+        self.engine.connection.set_local_description(offer).await.map_err(negotiation)?;
+        self.outlet.signal(SignalKind::Offer, json!({ "sdp": sdp }));
+        Ok(())
+    }
+
+    async fn answer(&mut self, sdp: String) -> Result<(), Failure> {
+        if self.outlet.shared.offer_pending.load(Ordering::Acquire) {
+            match self.config.manners {
+                Manners::Impolite => return Ok(()),
+                Manners::Polite => {
+                    let rollback = RTCSessionDescription::rollback(None).map_err(negotiation)?;
+                    self.engine.connection.set_local_description(rollback).await.map_err(negotiation)?;
+                    self.outlet.shared.offer_pending.store(false, Ordering::Release);
+                }
+            }
+        }
+        let connection = &self.engine.connection;
+        let offer = RTCSessionDescription::offer(sdp).map_err(negotiation)?;
+        connection.set_remote_description(offer).await.map_err(negotiation)?;
+        let answer = connection.create_answer(None).await.map_err(negotiation)?;
+        let sdp = answer.sdp.clone();
+        connection.set_local_description(answer).await.map_err(negotiation)?;
+        self.outlet.signal(SignalKind::Answer, json!({ "sdp": sdp }));
+        self.handle_peer_known().await
+    }
+
+    async fn handle_peer_known(&mut self) -> Result<(), Failure> {
+        self.knows_peer = true;
+        for candidate in std::mem::take(&mut self.early_candidates) {
+            self.add_candidate(candidate).await;
+        }
+        Ok(())
+    }
+
+    async fn add_candidate(&self, candidate: RTCIceCandidateInit) {
+        if let Err(error) = self.engine.connection.add_ice_candidate(candidate).await {
+            tracing::debug!(%error, "candidate not used");
+        }
+    }
+
+    async fn handle_engine_event(&mut self, event: EngineEvent) -> Result<(), Failure> {
+        match event {
+            EngineEvent::Candidate(candidate) => {
+                self.send_candidate(candidate);
+                Ok(())
+            }
+            EngineEvent::GatheringDone => {
+                self.outlet.signal(SignalKind::CandidatesEnd, Value::Null);
+                Ok(())
+            }
+            EngineEvent::Ice(RTCIceConnectionState::Connected | RTCIceConnectionState::Completed) => {
+                self.measure().await;
+                let rtt = self.outlet.shared.stats().rtt.unwrap_or_default();
+                self.watchdog.handle_path(rtt, Instant::now());
+                Ok(())
+            }
+            EngineEvent::Ice(_) => Ok(()),
+            EngineEvent::Link(state) => self.handle_link(state).await,
+            EngineEvent::Track(track) => {
+                let shared = Arc::clone(&self.outlet.shared);
+                self.workers.spawn(video_in::receive(track, shared, self.frames.clone()));
+                Ok(())
+            }
+            EngineEvent::ChannelOpen(channel) => {
+                self.handle_channel_open(channel);
+                Ok(())
+            }
+            EngineEvent::ChannelClosed(channel) => {
+                tracing::debug!(conn = %self.outlet.shared.conn, channel = channel.label(), "channel closed");
+                Err(Failure::ClosedByPeer)
+            }
+            EngineEvent::OwnerTooSlow => Err(Failure::OwnerTooSlow(self.outlet.events.max_capacity())),
+        }
+    }
+
+    async fn handle_link(&mut self, state: RTCPeerConnectionState) -> Result<(), Failure> {
+        match state {
+            RTCPeerConnectionState::Connected => {
+                self.watchdog.handle_handshake();
+                if !self.outlet.shared.media_open.swap(true, Ordering::AcqRel)
+                    && let Some(sender) = self.engine.sender.clone()
+                {
+                    let shared = Arc::clone(&self.outlet.shared);
+                    let waker = Arc::clone(&self.engine.channels[2].1);
+                    self.workers.spawn(video_out::send(sender.clone(), waker, shared));
+                    self.workers.spawn(video_out::listen(sender, self.outlet.events.clone()));
+                    self.outlet.event(Event::KeyframeRequested);
+                }
+                self.link_up = true;
+                self.report_open();
+                Ok(())
+            }
+            RTCPeerConnectionState::Disconnected => {
+                self.link_up = false;
+                self.outlet.state(LinkState::Disconnected);
+                Ok(())
+            }
+            RTCPeerConnectionState::Failed if self.watchdog.poll_timeout().is_none() => Err(Failure::Silence),
+            RTCPeerConnectionState::Failed => {
+                Err(Failure::Transport("no pair of addresses works".to_owned()))
+            }
+            RTCPeerConnectionState::Closed => Err(Failure::ClosedByPeer),
+            // Said at the start already.
+            _ => Ok(()),
+        }
+    }
+
+    fn handle_channel_open(&mut self, channel: Channel) {
+        if self.channels_open.contains(&channel) {
+            return;
+        }
+        self.channels_open.push(channel);
+        for (own, data_channel) in &self.engine.channels {
+            if *own == channel {
+                let shared = Arc::clone(&self.outlet.shared);
+                self.workers.spawn(channels::send(channel, Arc::clone(data_channel), shared));
+            }
+        }
+        self.report_open();
+    }
+
+    fn report_open(&mut self) {
+        if self.link_up && self.channels_open.len() == Channel::ALL.len() {
+            self.watchdog.handle_open();
+            self.outlet.shared.channels_open.store(true, Ordering::Release);
+            self.outlet.state(LinkState::Connected);
+        }
+    }
+
+    fn send_candidate(&self, candidate: RTCIceCandidateInit) {
+        // A socket on all interfaces has no address that the peer could use.
+        if candidate.candidate.contains(" 0.0.0.0 ") || candidate.candidate.is_empty() {
+            return;
+        }
+        let data = json!({
+            "candidate": candidate.candidate,
+            // All media share one transport, the first section's.
+            "sdpMid": candidate.sdp_mid.filter(|mid| !mid.is_empty()).unwrap_or_else(|| "0".to_owned()),
+            "sdpMLineIndex": candidate.sdp_mline_index.unwrap_or(0),
+        });
+        self.outlet.signal(SignalKind::Candidate, data);
+    }
+
+    async fn measure(&mut self) {
+        let now = Instant::now();
+        let report = self.engine.connection.get_stats(now, StatsSelector::None).await;
+        self.meter.update(&report, now, &mut self.outlet.shared.stats());
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Restart {
+    No,
+    Yes,
+}
+
+fn description_of(signal: &Signal) -> Result<String, Failure> {
+    signal.data["sdp"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Failure::Negotiation("a description without sdp".to_owned()))
+}
+
+fn negotiation(error: webrtc::error::Error) -> Failure {
+    Failure::Negotiation(error.to_string())
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
 }

@@ -21,6 +21,7 @@ pub struct Client {
 pub struct Events(mpsc::Receiver<Event>);
 
 #[derive(Debug)]
+#[allow(dead_code)]
 enum Outgoing {
     Signal { to: PeerId, signal: Signal },
     Leave,

@@ -1,0 +1,305 @@
+//! Sets up the engine (`webrtc` 0.21.1). docs/ENGINE.md gives the reasons and the measurements.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::interceptor::{
+    NackResponderBuilder, ReceiverReportBuilder, Registry, SenderReportBuilder, Slot, TwccReceiverBuilder,
+    TwccSenderBuilder,
+};
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_RTX, MediaEngine};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+    RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
+};
+use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
+use rtc::sdp::extmap;
+use tokio::sync::mpsc;
+use webrtc::data_channel::{DataChannel, RTCDataChannelInit};
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::media_stream::track_remote::TrackRemote;
+use webrtc::peer_connection::{
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
+    RTCIceCandidateInit, RTCIceConnectionState, RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy,
+    RTCPeerConnectionIceEvent, RTCPeerConnectionState, SettingEngine, SettingEngineBuilder,
+};
+use webrtc::rtp_transceiver::RtpSender;
+
+use crate::config::{Bind, CandidatePolicy, Config, Video};
+use crate::event::Channel;
+use crate::keyframe_requests::KeyframeRequests;
+
+/// Constrained baseline, level 3.1, fragments allowed: what every browser and every encoder of ours speaks.
+const H264_PARAMETERS: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+const H264_PAYLOAD_TYPE: u8 = 102;
+const RTX_PAYLOAD_TYPE: u8 = 103;
+
+/// ICE connectivity checks: the default of 200 ms costs 200-400 ms at every connect (measured, docs/ENGINE.md).
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// Checks per pair: the whole time a connect may take, since the engine counts them, not their time.
+const CHECKS_MAX: u16 = 200;
+/// Silence after which the link counts as disconnected.
+const DISCONNECTED_AFTER: Duration = Duration::from_millis(1500);
+/// Silence after that until the link has failed: 8 s in all.
+const FAILED_AFTER: Duration = Duration::from_millis(6500);
+const KEEP_ALIVE: Duration = Duration::from_millis(300);
+/// Transport-wide feedback.
+const FEEDBACK_INTERVAL: Duration = Duration::from_millis(25);
+/// Packets kept for repairs: a second at 5 Mbit/s (the engine wants a power of two).
+const REPAIR_PACKETS: u16 = 512;
+
+/// Bytes of a data channel in flight. Full: messages wait in the outbox, where newer datagrams replace older ones. At
+/// 250 commands a second of 100 bytes this is one round trip of 160 ms.
+const CHANNEL_BYTES_MAX: usize = 4096;
+
+/// What the engine tells a connection's task.
+pub(crate) enum EngineEvent {
+    Candidate(RTCIceCandidateInit),
+    GatheringDone,
+    Ice(RTCIceConnectionState),
+    Link(RTCPeerConnectionState),
+    Track(Arc<dyn TrackRemote>),
+    ChannelOpen(Channel),
+    ChannelClosed(Channel),
+    /// The owner left so many events unread that a reliable message could not be delivered.
+    OwnerTooSlow,
+}
+
+/// A connection's parts in the engine.
+pub(crate) struct Engine {
+    pub(crate) connection: Arc<dyn PeerConnection>,
+    pub(crate) channels: [(Channel, Arc<dyn DataChannel>); 3],
+    pub(crate) sender: Option<Sender>,
+}
+
+/// The sending end of the video track.
+#[derive(Clone)]
+pub(crate) struct Sender {
+    pub(crate) track: Arc<TrackLocalStaticRTP>,
+    pub(crate) rtp: Arc<dyn RtpSender>,
+    pub(crate) ssrc: u32,
+}
+
+/// Builds a connection with its channels and its track, ready to negotiate.
+pub(crate) async fn build(
+    config: &Config,
+    events: mpsc::Sender<EngineEvent>,
+) -> Result<Engine, webrtc::error::Error> {
+    let mut media = media_engine()?;
+    let registry = interceptors(&mut media)?;
+    let builder = PeerConnectionBuilder::new()
+        .with_configuration(
+            RTCConfigurationBuilder::new()
+                .with_ice_servers(ice_servers(config))
+                .with_ice_transport_policy(match config.candidates {
+                    CandidatePolicy::All => RTCIceTransportPolicy::All,
+                    CandidatePolicy::RelayOnly => RTCIceTransportPolicy::Relay,
+                })
+                .build(),
+        )
+        .with_media_engine(media)
+        .with_setting_engine(settings())
+        .with_interceptor_registry(registry)
+        .with_handler(Arc::new(Handler(events)))
+        .with_udp_addrs(addresses(&config.bind))
+        .with_data_channel_send_buffer_limit(CHANNEL_BYTES_MAX);
+    // The future holds the whole engine: kept out of the task's own, which lives as long as the connection.
+    let connection: Arc<dyn PeerConnection> = Arc::new(Box::pin(builder.build()).await?);
+    let channels = [
+        (Channel::Control, channel(&*connection, Channel::Control).await?),
+        (Channel::Telemetry, channel(&*connection, Channel::Telemetry).await?),
+        (Channel::Event, channel(&*connection, Channel::Event).await?),
+    ];
+    let sender = match config.video {
+        Video::Send => Some(add_track(&*connection).await?),
+        Video::Receive => {
+            let receive = RTCRtpTransceiverInit {
+                direction: RTCRtpTransceiverDirection::Recvonly,
+                ..Default::default()
+            };
+            connection.add_transceiver_from_kind(RtpCodecKind::Video, Some(receive)).await?;
+            None
+        }
+    };
+    Ok(Engine { connection, channels, sender })
+}
+
+fn settings() -> SettingEngine {
+    SettingEngineBuilder::new()
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        .with_ice_timeouts(Some(DISCONNECTED_AFTER), Some(FAILED_AFTER), Some(KEEP_ALIVE))
+        .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS_MAX))
+        .with_host_acceptance_min_wait(Some(Duration::ZERO))
+        .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
+        .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
+        .with_relay_acceptance_min_wait(Some(Duration::ZERO))
+        .with_include_loopback_candidate(true)
+        .with_discard_local_candidates_during_ice_restart(true)
+        .build()
+}
+
+fn media_engine() -> Result<MediaEngine, webrtc::error::Error> {
+    let mut media = MediaEngine::default();
+    media.register_codec(
+        RTCRtpCodecParameters { rtp_codec: h264(), payload_type: H264_PAYLOAD_TYPE },
+        RtpCodecKind::Video,
+    )?;
+    let rtx = RTCRtpCodec {
+        mime_type: MIME_TYPE_RTX.to_owned(),
+        clock_rate: 90_000,
+        channels: 0,
+        sdp_fmtp_line: format!("apt={H264_PAYLOAD_TYPE}"),
+        rtcp_feedback: Vec::new(),
+    };
+    media.register_codec(
+        RTCRtpCodecParameters { rtp_codec: rtx, payload_type: RTX_PAYLOAD_TYPE },
+        RtpCodecKind::Video,
+    )?;
+    Ok(media)
+}
+
+fn h264() -> RTCRtpCodec {
+    let feedback =
+        |typ: &str, parameter: &str| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() };
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_H264.to_owned(),
+        clock_rate: 90_000,
+        channels: 0,
+        sdp_fmtp_line: H264_PARAMETERS.to_owned(),
+        rtcp_feedback: vec![
+            feedback("nack", ""),
+            feedback("nack", "pli"),
+            feedback("ccm", "fir"),
+            feedback("transport-cc", ""),
+        ],
+    }
+}
+
+/// Our own choice of the engine's interceptors: its NACK generator repeats without end, its pacer and estimator are
+/// not ours; the requests for repairs come from the frame assembler.
+fn interceptors(media: &mut MediaEngine) -> Result<Registry, webrtc::error::Error> {
+    for uri in [extmap::SDES_MID_URI, extmap::TRANSPORT_CC_URI] {
+        media.register_header_extension(
+            RTCRtpHeaderExtensionCapability { uri: uri.to_owned() },
+            RtpCodecKind::Video,
+            None,
+        )?;
+    }
+    Ok(Registry::new()
+        .with(Slot::TwccSender, TwccSenderBuilder::new().build())
+        .with(Slot::NackResponder, NackResponderBuilder::new().with_size(REPAIR_PACKETS).build())
+        .with(Slot::TwccReceiver, TwccReceiverBuilder::new().with_interval(FEEDBACK_INTERVAL).build())
+        .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
+        .with(Slot::SenderReport, SenderReportBuilder::new().build())
+        .with(Slot::from(KeyframeRequests::SLOT), KeyframeRequests::default()))
+}
+
+fn ice_servers(config: &Config) -> Vec<RTCIceServer> {
+    config
+        .ice_servers
+        .iter()
+        .map(|server| RTCIceServer {
+            urls: server.urls.iter().filter(|url| is_usable(url)).cloned().collect(),
+            username: server.username.clone().unwrap_or_default(),
+            credential: server.credential.clone().unwrap_or_default(),
+        })
+        .filter(|server| !server.urls.is_empty())
+        .collect()
+}
+
+/// The engine skips the others with a line in the log (docs/ENGINE.md).
+fn is_usable(url: &str) -> bool {
+    url.starts_with("stun:") || (url.starts_with("turn:") && !url.contains("transport=tcp"))
+}
+
+fn addresses(bind: &Bind) -> Vec<SocketAddr> {
+    let any_port = |ip: IpAddr| SocketAddr::new(ip, 0);
+    match bind {
+        // The engine expands the wildcard into the interfaces there are, loopback not among them.
+        Bind::Everywhere => {
+            vec![any_port(Ipv4Addr::LOCALHOST.into()), any_port(Ipv4Addr::UNSPECIFIED.into())]
+        }
+        Bind::Loopback => vec![any_port(Ipv4Addr::LOCALHOST.into())],
+        Bind::Addresses(addresses) => addresses.iter().copied().map(any_port).collect(),
+    }
+}
+
+async fn channel(
+    connection: &dyn PeerConnection,
+    channel: Channel,
+) -> Result<Arc<dyn DataChannel>, webrtc::error::Error> {
+    let init = RTCDataChannelInit {
+        ordered: !channel.is_lossy(),
+        max_retransmits: channel.is_lossy().then_some(0),
+        // Announced in-band, the receiving end would ignore both (docs/ENGINE.md).
+        negotiated: Some(channel.id()),
+        ..Default::default()
+    };
+    connection.create_data_channel(channel.label(), Some(init)).await
+}
+
+async fn add_track(connection: &dyn PeerConnection) -> Result<Sender, webrtc::error::Error> {
+    let ssrc: u32 = rand::random();
+    let encoding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: RTCRtpCodingParameters {
+            ssrc: Some(ssrc),
+            rtx: Some(RTCRtpRtxParameters { ssrc: ssrc.wrapping_add(1) }),
+            ..Default::default()
+        },
+        codec: h264(),
+        ..Default::default()
+    };
+    let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
+        "camera".to_owned(),
+        "video".to_owned(),
+        "video".to_owned(),
+        RtpCodecKind::Video,
+        vec![encoding],
+    )));
+    let rtp = connection.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>).await?;
+    Ok(Sender { track, rtp, ssrc })
+}
+
+/// Hands the engine's events on. It runs on the engine's own task, so it never waits.
+struct Handler(mpsc::Sender<EngineEvent>);
+
+impl Handler {
+    fn hand_on(&self, event: EngineEvent) {
+        // Full: the connection's task has been stuck for 256 events, and its watchdog ends the connection.
+        if self.0.try_send(event).is_err() {
+            tracing::debug!("engine event dropped");
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        match event.candidate.to_json() {
+            Ok(candidate) => self.hand_on(EngineEvent::Candidate(candidate)),
+            Err(error) => tracing::debug!(%error, "candidate cannot be written"),
+        }
+    }
+
+    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
+        self.hand_on(EngineEvent::Ice(state));
+    }
+
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        if state == RTCIceGatheringState::Complete {
+            self.hand_on(EngineEvent::GatheringDone);
+        }
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        self.hand_on(EngineEvent::Link(state));
+    }
+
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        self.hand_on(EngineEvent::Track(track));
+    }
+}

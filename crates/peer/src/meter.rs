@@ -1,0 +1,66 @@
+//! Figures from the engine's report.
+
+use std::time::{Duration, Instant};
+
+use webrtc::peer_connection::{RTCIceCandidateType, RTCStatsReport, RTCStatsReportEntry};
+
+use crate::stats::{CandidateType, SelectedPair, Stats};
+
+/// Turns the engine's counters into rates.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    at: Instant,
+    bytes_out: u64,
+    bytes_in: u64,
+}
+
+/// Rates over less than this would be noise.
+const SPAN_MIN: Duration = Duration::from_millis(100);
+
+impl Meter {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { at: now, bytes_out: 0, bytes_in: 0 }
+    }
+
+    pub(crate) fn update(&mut self, report: &RTCStatsReport, now: Instant, stats: &mut Stats) {
+        let Some(transport) = report.transport() else { return };
+        let span = now.saturating_duration_since(self.at);
+        if span >= SPAN_MIN {
+            let rate =
+                |bytes: u64, before: u64| bytes.saturating_sub(before) as f64 * 8.0 / span.as_secs_f64();
+            stats.bitrate_out = rate(transport.bytes_sent, self.bytes_out);
+            stats.bitrate_in = rate(transport.bytes_received, self.bytes_in);
+            *self = Self { at: now, bytes_out: transport.bytes_sent, bytes_in: transport.bytes_received };
+        }
+        let selected = &transport.selected_candidate_pair_id;
+        let Some(pair) = report.candidate_pairs().find(|pair| &pair.stats.id == selected) else { return };
+        if pair.current_round_trip_time > 0.0 {
+            stats.rtt = Duration::try_from_secs_f64(pair.current_round_trip_time).ok();
+        }
+        let kind = |id: &str| {
+            report.iter().find_map(|entry| match entry {
+                RTCStatsReportEntry::LocalCandidate(candidate)
+                | RTCStatsReportEntry::RemoteCandidate(candidate)
+                    if candidate.stats.id == id =>
+                {
+                    candidate_type(candidate.candidate_type)
+                }
+                _ => None,
+            })
+        };
+        if let (Some(local), Some(remote)) = (kind(&pair.local_candidate_id), kind(&pair.remote_candidate_id))
+        {
+            stats.pair = Some(SelectedPair { local, remote });
+        }
+    }
+}
+
+fn candidate_type(engine: RTCIceCandidateType) -> Option<CandidateType> {
+    match engine {
+        RTCIceCandidateType::Host => Some(CandidateType::Host),
+        RTCIceCandidateType::Srflx => Some(CandidateType::ServerReflexive),
+        RTCIceCandidateType::Prflx => Some(CandidateType::PeerReflexive),
+        RTCIceCandidateType::Relay => Some(CandidateType::Relayed),
+        _ => None,
+    }
+}

@@ -1,0 +1,84 @@
+//! Pictures to packets.
+
+use std::sync::Arc;
+
+use farwheel_proto::rtp::payload::{self, PAYLOAD_BYTES_MAX};
+use rtc::rtp;
+use tokio::sync::mpsc;
+use webrtc::data_channel::DataChannel;
+use webrtc::media_stream::track_local::{TrackLocal, TrackLocalEvent};
+
+use crate::connection::Shared;
+use crate::engine::Sender;
+use crate::event::Event;
+
+/// Sends pictures from the outbox until the track is gone.
+pub(crate) async fn send(sender: Sender, waker: Arc<dyn DataChannel>, shared: Arc<Shared>) {
+    let payload_type = match negotiated_payload_type(&sender).await {
+        Ok(payload_type) => payload_type,
+        Err(error) => {
+            tracing::warn!(conn = %shared.conn, %error, "no payload type was negotiated, no video is sent");
+            return;
+        }
+    };
+    let mut sequence: u16 = rand::random();
+    loop {
+        shared.pictures_added.notified().await;
+        while let Some(frame) = shared.pop_picture() {
+            let payloads = payload::split(&frame.data, PAYLOAD_BYTES_MAX);
+            let count = payloads.len();
+            for (n, payload) in payloads.into_iter().enumerate() {
+                let header = rtp::Header {
+                    version: 2,
+                    marker: n + 1 == count,
+                    payload_type,
+                    sequence_number: sequence,
+                    timestamp: frame.media_time.0,
+                    ssrc: sender.ssrc,
+                    ..Default::default()
+                };
+                sequence = sequence.wrapping_add(1);
+                if let Err(error) = sender.track.write_rtp(rtp::Packet { header, payload }).await {
+                    tracing::debug!(conn = %shared.conn, %error, "video track is gone");
+                    return;
+                }
+            }
+            if shared.is_relayed() {
+                wake(&*waker).await;
+            }
+            let mut stats = shared.stats();
+            stats.frames_sent += 1;
+            stats.packets_sent += count as u64;
+        }
+    }
+}
+
+/// Tells the owner when the receiver asks for a key frame.
+pub(crate) async fn listen(sender: Sender, events: mpsc::Sender<Event>) {
+    while let Some(event) = sender.track.poll().await {
+        if let TrackLocalEvent::OnRtcpPacket(_) = event {
+            // Only requests for key frames get here. Full: the receiver asks again.
+            events.try_send(Event::KeyframeRequested).ok();
+        }
+    }
+}
+
+/// Makes the engine's task run once more. What it relays over TURN it only puts in a queue that it empties at its next
+/// turn (docs/ENGINE.md); without this a picture or a command would wait for the next packet or timer.
+pub(crate) async fn wake(channel: &dyn DataChannel) {
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
+        // Sets what is set already; an error means that the connection is closing.
+        channel.set_buffered_amount_low_threshold(0).await.ok();
+    }
+}
+
+async fn negotiated_payload_type(sender: &Sender) -> Result<u8, webrtc::error::Error> {
+    let parameters = sender.rtp.get_parameters().await?;
+    let codecs = parameters.rtp_parameters.codecs;
+    codecs
+        .iter()
+        .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case("video/h264"))
+        .map(|codec| codec.payload_type)
+        .ok_or_else(|| webrtc::error::Error::Other("the peer takes no H.264".to_owned()))
+}
