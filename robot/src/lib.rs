@@ -1,1 +1,2 @@
 //! farwheel robot.
+pub mod sim;
