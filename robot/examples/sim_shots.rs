@@ -65,7 +65,13 @@ fn bench(scenes: &[Scene], size: Size) {
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     let mean = (cpu() - began) * 1e3 / count as f64;
-    println!("{size}: {mean:.2} ms of processor a picture; clock least {:.2} ms, p50 {:.2}, p95 {:.2}, most {:.2}", times[0], at(0.5), at(0.95), at(1.0));
+    println!(
+        "{size}: {mean:.2} ms of processor a picture; clock least {:.2} ms, p50 {:.2}, p95 {:.2}, most {:.2}",
+        times[0],
+        at(0.5),
+        at(0.95),
+        at(1.0)
+    );
 }
 
 /// Seconds of processor this thread has used (Linux; zero elsewhere), whatever else the machine does meanwhile.
@@ -85,7 +91,9 @@ fn ppm(size: Size, i420: &[u8]) -> Vec<u8> {
             let at = row / 2 * (width / 2) + column / 2;
             let y = 1.164 * (f32::from(luma[row * width + column]) - 16.0);
             let (u, v) = (f32::from(blue[at]) - 128.0, f32::from(red[at]) - 128.0);
-            out.extend([y + 1.596 * v, y - 0.392 * u - 0.813 * v, y + 2.017 * u].map(|c| c.clamp(0.0, 255.0) as u8));
+            out.extend(
+                [y + 1.596 * v, y - 0.392 * u - 0.813 * v, y + 2.017 * u].map(|c| c.clamp(0.0, 255.0) as u8),
+            );
         }
     }
     out

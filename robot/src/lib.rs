@@ -1,2 +1,3 @@
-//! farwheel robot.
+//! Robot: camera and car, streamed and driven over WebRTC.
+
 pub mod sim;

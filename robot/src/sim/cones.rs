@@ -59,12 +59,16 @@ impl Cone {
             self.tilt_rate += pull * dt;
             self.tilt += self.tilt_rate * dt;
             if self.tilt >= LYING {
-                (self.tilt, self.tilt_rate) = (LYING, if self.tilt_rate > 2.0 { -0.28 * self.tilt_rate } else { 0.0 });
+                (self.tilt, self.tilt_rate) =
+                    (LYING, if self.tilt_rate > 2.0 { -0.28 * self.tilt_rate } else { 0.0 });
             } else if self.tilt <= 0.0 {
                 (self.tilt, self.tilt_rate) = (0.0, 0.0);
             }
         }
-        if self.since_hit > PICKED_UP && (car - self.home).length() > 12.0 && (car - self.position).length() > 12.0 {
+        if self.since_hit > PICKED_UP
+            && (car - self.home).length() > 12.0
+            && (car - self.position).length() > 12.0
+        {
             *self = Self::new(self.home);
         }
         lost

@@ -281,7 +281,8 @@ mod tests {
         let mut wide = 0;
         for step in 0..20_000 {
             let t = step as f32 * 0.618_034;
-            let place = vec2(low.x + (high.x - low.x) * t.fract(), low.y + (high.y - low.y) * (t * 0.7549).fract());
+            let place =
+                vec2(low.x + (high.x - low.x) * t.fract(), low.y + (high.y - low.y) * (t * 0.7549).fract());
             let found = track.nearest(place).lateral.abs();
             let brute = track.points().iter().map(|p| (p.position - place).length()).fold(f32::MAX, f32::min);
             if brute < track.half_width() + 1.0 {
@@ -304,7 +305,12 @@ mod tests {
             for (k, b) in points.iter().enumerate().skip(i + 1) {
                 let along = ((k - i).min(points.len() + i - k)) as f32 * step;
                 let apart = (a.position - b.position).length();
-                assert!(along < want * 1.6 || apart > want, "{:?} and {:?} are {apart} m apart", a.position, b.position);
+                assert!(
+                    along < want * 1.6 || apart > want,
+                    "{:?} and {:?} are {apart} m apart",
+                    a.position,
+                    b.position
+                );
             }
         }
     }

@@ -25,14 +25,14 @@ impl<'a, 'p> Canvas<'a, 'p> {
         let luma = &mut *self.picture.y;
         let value = colour.y as u8;
         cover(self.spans, corners, 1.0, width, height, |row, from, to, cover| {
-            blend(&mut luma[row * stride_y + from..row * stride_y + to], value, cover * weight >> 8);
+            blend(&mut luma[row * stride_y + from..row * stride_y + to], value, (cover * weight) >> 8);
         });
         let (u, v) = (&mut *self.picture.u, &mut *self.picture.v);
         let values = (colour.u as u8, colour.v as u8);
         cover(self.spans, corners, 0.5, width / 2, height / 2, |row, from, to, cover| {
             let range = row * stride_uv + from..row * stride_uv + to;
-            blend(&mut u[range.clone()], values.0, cover * weight >> 8);
-            blend(&mut v[range], values.1, cover * weight >> 8);
+            blend(&mut u[range.clone()], values.0, (cover * weight) >> 8);
+            blend(&mut v[range], values.1, (cover * weight) >> 8);
         });
     }
 }
@@ -172,7 +172,9 @@ mod tests {
 
     #[test]
     fn polygon_beyond_the_edges_is_cut_there() {
-        assert!((area(&[(-50.0, -50.0), (200.0, -50.0), (200.0, 200.0), (-50.0, 200.0)]) - 3072.0).abs() < 1.0);
+        assert!(
+            (area(&[(-50.0, -50.0), (200.0, -50.0), (200.0, 200.0), (-50.0, 200.0)]) - 3072.0).abs() < 1.0
+        );
         assert_eq!(area(&[(70.0, 0.0), (90.0, 0.0), (80.0, 40.0)]), 0.0);
         assert_eq!(area(&[(0.0, -9.0), (9.0, -9.0), (9.0, -1.0)]), 0.0);
     }

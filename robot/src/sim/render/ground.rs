@@ -236,7 +236,15 @@ impl Ground {
         (stripe * 6.5 + (low + (high - low) * ty) * 4.0) * fade
     }
 
-    fn paint(&self, lens: &Lens, span: &Span, from: usize, to: usize, detail: i32, picture: &mut Picture<'_>) {
+    fn paint(
+        &self,
+        lens: &Lens,
+        span: &Span,
+        from: usize,
+        to: usize,
+        detail: i32,
+        picture: &mut Picture<'_>,
+    ) {
         // Only what lies below the horizon.
         let (mut from, mut to) = (from, to);
         let start = from;
@@ -249,9 +257,10 @@ impl Ground {
         }
         let shader = Shader::new(self, lens, span, start, detail);
         let luma = &mut picture.y[span.row * picture.stride_y..][from..to];
-        let both = span.row % 2 == 0 && span.row / 2 < picture.size.height as usize / 2;
+        let both = span.row.is_multiple_of(2) && span.row / 2 < picture.size.height as usize / 2;
         let chroma = span.row / 2 * picture.stride_uv;
-        let range = if both { chroma + from.div_ceil(2)..chroma + (to / 2).max(from.div_ceil(2)) } else { 0..0 };
+        let range =
+            if both { chroma + from.div_ceil(2)..chroma + (to / 2).max(from.div_ceil(2)) } else { 0..0 };
         let (u, v) = (&mut picture.u[range.clone()], &mut picture.v[range]);
         shader.paint(from, luma, u, v);
     }
@@ -309,10 +318,8 @@ impl<'a> Shader<'a> {
         let scale = 256.0 / (0.004 * (1 << coarse.min(12)) as f32);
         let texel = |east: f32| (east * scale) as i64 as i32;
         let grain_from = (texel(a.east), texel(a.north));
-        let grain_step = (
-            ((b.east - a.east) * scale * per) as i32,
-            ((b.north - a.north) * scale * per) as i32,
-        );
+        let grain_step =
+            (((b.east - a.east) * scale * per) as i32, ((b.north - a.north) * scale * per) as i32);
         let detail = if coarse > 7 { 0 } else { (detail * (8 - coarse)) >> 3 };
         Self {
             ground,
@@ -335,7 +342,9 @@ impl<'a> Shader<'a> {
             Kind::Grass => self.paint_grass(from, luma, u, v),
             Kind::Mixed => self.paint_with(from, luma, u, v, |_, mm| self.ground.plain.at(self.level, mm)),
             Kind::Marked(marks) => {
-                self.paint_with(from, luma, u, v, |x, mm| self.marked(marks, self.along.0 + self.along.1 * x, mm));
+                self.paint_with(from, luma, u, v, |x, mm| {
+                    self.marked(marks, self.along.0 + self.along.1 * x, mm)
+                });
             }
         }
     }
@@ -387,7 +396,7 @@ impl<'a> Shader<'a> {
             let x = (i + skip) as f32;
             let found = entry(x, (self.lateral.0 + self.lateral.1 * x) as i32);
             let grass = i32::from(found[3]);
-            let grain = self.grain(texel) * self.detail * (8 + ((18 * grass) >> 8)) >> 15;
+            let grain = (self.grain(texel) * self.detail * (8 + ((18 * grass) >> 8))) >> 15;
             let value = i32::from(found[0]) + ((shade * grass) >> 16) + grain;
             *pixel = ((value * keep + far) >> 8) as u8;
             if (i + skip) & 1 == 0
@@ -419,7 +428,8 @@ impl<'a> Shader<'a> {
             if marks & side == 0 {
                 return plain;
             }
-            let (red, white) = (self.ground.red.at(self.level, lateral), self.ground.white.at(self.level, lateral));
+            let (red, white) =
+                (self.ground.red.at(self.level, lateral), self.ground.white.at(self.level, lateral));
             return mix(red, white, square_wave(along / TEETH, self.blur_along / TEETH));
         }
         if marks & 4 == 0 {
@@ -439,7 +449,8 @@ impl<'a> Shader<'a> {
 
 impl Ground {
     fn kind(&self, a: &Node, b: &Node, blur_along: f32) -> Kind {
-        let (near, wide) = (a.lateral_mm.abs().min(b.lateral_mm.abs()), a.lateral_mm.abs().max(b.lateral_mm.abs()));
+        let (near, wide) =
+            (a.lateral_mm.abs().min(b.lateral_mm.abs()), a.lateral_mm.abs().max(b.lateral_mm.abs()));
         let blur = (b.lateral_mm - a.lateral_mm).abs();
         if near > self.edge_mm + blur && a.lateral_mm * b.lateral_mm > 0.0 {
             return Kind::Grass;

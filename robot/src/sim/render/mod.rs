@@ -80,8 +80,7 @@ impl Renderer {
         if !known {
             self.ground = None;
         }
-        let (_, ground) =
-            self.ground.get_or_insert_with(|| (scene.track.clone(), Ground::new(&scene.track)));
+        let (_, ground) = self.ground.get_or_insert_with(|| (scene.track.clone(), Ground::new(&scene.track)));
         ground.draw(&lens, scene.state.speed.abs(), picture);
         let canvas = Canvas::new(picture, &mut self.spans);
         things::draw(scene, &lens, &mut self.queue, canvas);

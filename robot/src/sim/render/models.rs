@@ -78,7 +78,14 @@ impl<'a, 'c, 'p> Brush<'a, 'c, 'p> {
     }
 
     /// An upright frustum with `sides` (at most 12) flat sides between two radii; `top` zero makes a cone.
-    pub(super) fn frustum(&mut self, foot: Vec3, height: f32, radii: (f32, f32), shape: (usize, f32), paint: Colour) {
+    pub(super) fn frustum(
+        &mut self,
+        foot: Vec3,
+        height: f32,
+        radii: (f32, f32),
+        shape: (usize, f32),
+        paint: Colour,
+    ) {
         let (sides, turn) = shape;
         let sides = sides.clamp(3, 12);
         let mut low = [Vec3::default(); 12];

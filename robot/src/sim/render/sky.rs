@@ -57,7 +57,8 @@ impl Sky {
             let knots: Vec<(f32, f32)> = (0..peaks)
                 .map(|k| {
                     let place = (k as f32 + random.range(-0.3, 0.3)) / peaks as f32;
-                    let peak = if k % 2 == 0 { random.range(0.55, 1.0) } else { random.range(0.0, 0.5) * sharp };
+                    let peak =
+                        if k % 2 == 0 { random.range(0.55, 1.0) } else { random.range(0.0, 0.5) * sharp };
                     (place, low + (high - low) * peak)
                 })
                 .collect();
@@ -273,7 +274,9 @@ fn draw_sun(lens: &Lens, canvas: &mut Canvas<'_, '_>) {
         let mut corners = [(0.0, 0.0); 28];
         for (k, corner) in corners.iter_mut().enumerate() {
             let (sin, cos) = (k as f32 * std::f32::consts::TAU / 28.0).sin_cos();
-            let Some(place) = far(lens, middle + aside * (cos * radius) + up * (sin * radius)) else { return };
+            let Some(place) = far(lens, middle + aside * (cos * radius) + up * (sin * radius)) else {
+                return;
+            };
             *corner = place;
         }
         canvas.fill(&corners, colour::SUN, alpha);

@@ -169,7 +169,9 @@ fn draw_tree(brush: &mut Brush<'_, '_, '_>, tree: &Tree) {
         Species::Fir => {
             let paint = colour::FIR.mix(colour::LEAF, 0.14 + 0.12 * tree.tone);
             brush.frustum(foot, 0.24 * tree.height, (0.1, 0.08), (5, tree.turn), colour::TRUNK);
-            for (low, high, wide, tone) in [(0.16, 0.58, 1.0, 0.9), (0.38, 0.8, 0.78, 1.0), (0.6, 1.0, 0.52, 1.1)] {
+            for (low, high, wide, tone) in
+                [(0.16, 0.58, 1.0, 0.9), (0.38, 0.8, 0.78, 1.0), (0.6, 1.0, 0.52, 1.1)]
+            {
                 let height = (high - low) * tree.height;
                 let turn = (sides, tree.turn + low * 5.0);
                 brush.frustum(up(low), height, (width * wide, 0.0), turn, paint.lit(tone));
@@ -222,7 +224,12 @@ fn draw_board(brush: &mut Brush<'_, '_, '_>, board: &Board) {
         Face::Left | Face::Right => colour::PAINT,
     };
     let (low, high) = (0.1, 0.66);
-    brush.block(board.position.at((low + high) / 2.0), board.along, (board.width / 2.0, 0.035, (high - low) / 2.0), base);
+    brush.block(
+        board.position.at((low + high) / 2.0),
+        board.along,
+        (board.width / 2.0, 0.035, (high - low) / 2.0),
+        base,
+    );
     let seen = front.dot(brush.lens.position.ground() - board.position) > 0.0;
     let left = if seen { -1.0 } else { 1.0 };
     let face = board.position + (if seen { front } else { -front }) * 0.037;
@@ -235,7 +242,11 @@ fn draw_board(brush: &mut Brush<'_, '_, '_>, board: &Board) {
             let w = board.width / 2.0;
             for x in [-0.5, 0.1] {
                 let x = x * w;
-                brush.face(&[at(x, low), at(x + 0.22, low), at(x + 0.5, high), at(x + 0.28, high)], stripe, 1.0);
+                brush.face(
+                    &[at(x, low), at(x + 0.22, low), at(x + 0.5, high), at(x + 0.28, high)],
+                    stripe,
+                    1.0,
+                );
             }
             let cap = colour::HOUSE[usize::from((k + 1) % 3)].lit(light);
             brush.face(&[at(-w, high - 0.07), at(w, high - 0.07), at(w, high), at(-w, high)], cap, 1.0);
@@ -249,8 +260,16 @@ fn draw_board(brush: &mut Brush<'_, '_, '_>, board: &Board) {
                 let x = k as f32 * 0.46;
                 let (back, nose) = (x - 0.16 * tip, x + 0.1 * tip);
                 let wide = 0.2 * tip;
-                brush.face(&[at(back, high), at(back + wide, high), at(nose + wide, middle), at(nose, middle)], ink, 1.0);
-                brush.face(&[at(back, low), at(back + wide, low), at(nose + wide, middle), at(nose, middle)], ink, 1.0);
+                brush.face(
+                    &[at(back, high), at(back + wide, high), at(nose + wide, middle), at(nose, middle)],
+                    ink,
+                    1.0,
+                );
+                brush.face(
+                    &[at(back, low), at(back + wide, low), at(nose + wide, middle), at(nose, middle)],
+                    ink,
+                    1.0,
+                );
             }
         }
         Face::Left | Face::Right => {}
@@ -274,7 +293,8 @@ fn draw_flag(brush: &mut Brush<'_, '_, '_>, flag: &Flag, seconds: f32) {
     let aside = brush.lens.right.ground().unit();
     brush.frustum(flag.position.at(0.0), 2.3, (0.03, 0.02), (5, 0.0), colour::STEEL);
     // A feather: strips that sway more toward the free edge.
-    let sway = (seconds * 2.1 + flag.position.x).sin() * 0.06 + (seconds * 5.3 + flag.position.y).sin() * 0.02;
+    let sway =
+        (seconds * 2.1 + flag.position.x).sin() * 0.06 + (seconds * 5.3 + flag.position.y).sin() * 0.02;
     let edge = |z: f32| {
         let t = (z - 0.55) / 1.75;
         let bulge = 0.46 * (1.0 - (1.0 - t * 0.9).powi(4)).sqrt() * (1.0 - 0.72 * t * t * t);
@@ -286,7 +306,8 @@ fn draw_flag(brush: &mut Brush<'_, '_, '_>, flag: &Flag, seconds: f32) {
         let at = |x: f32, z: f32| (flag.position + aside * x).at(z);
         let tint = if k == 2 { colour::PAINT } else { paint };
         let light = 0.95 + 0.09 * (seconds * 2.1 + k as f32).sin();
-        let corners = [at(edge(low).0, low), at(edge(low).1, low), at(edge(high).1, high), at(edge(high).0, high)];
+        let corners =
+            [at(edge(low).0, low), at(edge(low).1, low), at(edge(high).1, high), at(edge(high).0, high)];
         brush.face(&corners, tint.lit(light), 1.0);
     }
 }
@@ -300,11 +321,18 @@ fn draw_tent(brush: &mut Brush<'_, '_, '_>, tent: &Tent) {
     }
     let paint = colour::HOUSE[usize::from(tent.colour)];
     // The back wall faces away from the circuit.
-    brush.face(&[at(-1.1, -1.1, 0.0), at(1.1, -1.1, 0.0), at(1.1, -1.1, 1.2), at(-1.1, -1.1, 1.2)], paint.lit(0.74), 1.0);
+    brush.face(
+        &[at(-1.1, -1.1, 0.0), at(1.1, -1.1, 0.0), at(1.1, -1.1, 1.2), at(-1.1, -1.1, 1.2)],
+        paint.lit(0.74),
+        1.0,
+    );
     brush.block(at(0.0, 0.2, 0.3), ahead, (0.8, 0.25, 0.3), colour::PAINT);
     for k in 0..4 {
         let ((ax, ay), (bx, by)) = (ring[k], ring[(k + 1) % 4]);
-        brush.lit_face(&[at(ax, ay, 1.15), at(bx, by, 1.15), at(bx, by, 1.35), at(ax, ay, 1.35)], colour::PAINT);
+        brush.lit_face(
+            &[at(ax, ay, 1.15), at(bx, by, 1.15), at(bx, by, 1.35), at(ax, ay, 1.35)],
+            colour::PAINT,
+        );
         brush.lit_face(&[at(ax, ay, 1.35), at(bx, by, 1.35), at(0.0, 0.0, 2.05)], paint.lit(1.05));
     }
 }
@@ -342,7 +370,12 @@ fn draw_fence(brush: &mut Brush<'_, '_, '_>, from: Vec2, to: Vec2) {
     let side = (to - from).unit() * 0.05;
     let post = [from - side, from + side];
     brush.face(
-        &[at(post[0], 0.0), at(post[1], 0.0), at(post[1], FENCE_HEIGHT + 0.08), at(post[0], FENCE_HEIGHT + 0.08)],
+        &[
+            at(post[0], 0.0),
+            at(post[1], 0.0),
+            at(post[1], FENCE_HEIGHT + 0.08),
+            at(post[0], FENCE_HEIGHT + 0.08),
+        ],
         white.lit(0.94),
         1.0,
     );
@@ -369,11 +402,16 @@ fn draw_cone(brush: &mut Brush<'_, '_, '_>, cone: &Cone) {
         }
         points
     };
-    let bands =
-        [(0.0, 0.4, colour::CONE), (0.4, 0.66, colour::PAINT), (0.66, 0.93, colour::CONE), (0.93, 1.0, colour::INK)];
+    let bands = [
+        (0.0, 0.4, colour::CONE),
+        (0.4, 0.66, colour::PAINT),
+        (0.66, 0.93, colour::CONE),
+        (0.93, 1.0, colour::INK),
+    ];
     for (low, high, paint) in bands {
         let radius = |t: f32| 0.1 - 0.082 * t;
-        let (a, b) = (ring(radius(low), 0.02 + low * cones::HEIGHT), ring(radius(high), 0.02 + high * cones::HEIGHT));
+        let (a, b) =
+            (ring(radius(low), 0.02 + low * cones::HEIGHT), ring(radius(high), 0.02 + high * cones::HEIGHT));
         for k in 0..SIDES {
             let next = (k + 1) % SIDES;
             brush.lit_face(&[a[k], a[next], b[next], b[k]], paint);
@@ -404,7 +442,12 @@ fn draw_car(scene: &Scene, brush: &mut Brush<'_, '_, '_>) {
     for side in [1.0, -1.0] {
         for (x, z) in [(axle + 0.07, 0.1), (axle - 0.07, 0.1), (axle - 0.02, 0.155)] {
             let (inner, outer) = (0.05 * side, (TREAD / 2.0 - 0.05) * side);
-            let arm = [at(x - 0.012, inner, z), at(x + 0.012, inner, z), at(axle + 0.012, outer, z), at(axle - 0.012, outer, z)];
+            let arm = [
+                at(x - 0.012, inner, z),
+                at(x + 0.012, inner, z),
+                at(axle + 0.012, outer, z),
+                at(axle - 0.012, outer, z),
+            ];
             brush.face(&arm, colour::INK.lit(1.25), 1.0);
         }
     }
@@ -413,20 +456,40 @@ fn draw_car(scene: &Scene, brush: &mut Brush<'_, '_, '_>) {
 }
 
 fn draw_wing(brush: &mut Brush<'_, '_, '_>, at: &impl Fn(f32, f32, f32) -> Vec3, side: f32) {
-    let wing = [at(0.44, 0.04 * side, 0.075), at(0.53, 0.04 * side, 0.06), at(0.50, 0.2 * side, 0.06), at(0.40, 0.2 * side, 0.075)];
+    let wing = [
+        at(0.44, 0.04 * side, 0.075),
+        at(0.53, 0.04 * side, 0.06),
+        at(0.50, 0.2 * side, 0.06),
+        at(0.40, 0.2 * side, 0.075),
+    ];
     brush.face(&wing, colour::BODY.lit(0.92), 1.0);
-    let plate = [at(0.38, 0.2 * side, 0.04), at(0.52, 0.2 * side, 0.04), at(0.50, 0.2 * side, 0.12), at(0.40, 0.2 * side, 0.14)];
+    let plate = [
+        at(0.38, 0.2 * side, 0.04),
+        at(0.52, 0.2 * side, 0.04),
+        at(0.50, 0.2 * side, 0.12),
+        at(0.40, 0.2 * side, 0.14),
+    ];
     brush.face(&plate, colour::PAINT.lit(0.9), 1.0);
 }
 
 /// The body from the lens to the nose: five facets and a stripe.
 fn draw_nose(brush: &mut Brush<'_, '_, '_>, at: &impl Fn(f32, f32, f32) -> Vec3) {
     // (ahead, half width below, half width above, height below, height above)
-    let frames = [(-0.12, 0.17, 0.12, 0.10, 0.255), (0.16, 0.12, 0.075, 0.09, 0.205), (0.40, 0.07, 0.045, 0.075, 0.15), (0.56, 0.045, 0.025, 0.065, 0.10)];
+    let frames = [
+        (-0.12, 0.17, 0.12, 0.10, 0.255),
+        (0.16, 0.12, 0.075, 0.09, 0.205),
+        (0.40, 0.07, 0.045, 0.075, 0.15),
+        (0.56, 0.045, 0.025, 0.065, 0.10),
+    ];
     for pair in frames.windows(2).rev() {
         let (a, b) = (pair[0], pair[1]);
         for side in [1.0, -1.0] {
-            let mut flank = [at(a.0, a.1 * side, a.3), at(b.0, b.1 * side, b.3), at(b.0, b.2 * side, b.4), at(a.0, a.2 * side, a.4)];
+            let mut flank = [
+                at(a.0, a.1 * side, a.3),
+                at(b.0, b.1 * side, b.3),
+                at(b.0, b.2 * side, b.4),
+                at(a.0, a.2 * side, a.4),
+            ];
             if side > 0.0 {
                 flank.reverse();
             }
@@ -434,12 +497,25 @@ fn draw_nose(brush: &mut Brush<'_, '_, '_>, at: &impl Fn(f32, f32, f32) -> Vec3)
         }
         let top = [at(a.0, -a.2, a.4), at(b.0, -b.2, b.4), at(b.0, b.2, b.4), at(a.0, a.2, a.4)];
         brush.lit_face(&top, colour::BODY);
-        let stripe = [at(a.0, -a.2 * 0.34, a.4), at(b.0, -b.2 * 0.34, b.4), at(b.0, b.2 * 0.34, b.4), at(a.0, a.2 * 0.34, a.4)];
+        let stripe = [
+            at(a.0, -a.2 * 0.34, a.4),
+            at(b.0, -b.2 * 0.34, b.4),
+            at(b.0, b.2 * 0.34, b.4),
+            at(a.0, a.2 * 0.34, a.4),
+        ];
         let light = brush.light(vec3(0.0, 0.0, 1.0));
         brush.face(&stripe, colour::PAINT.lit(light), 1.0);
     }
     let tip = frames[3];
-    brush.lit_face(&[at(tip.0, -tip.1, tip.3), at(tip.0, tip.1, tip.3), at(tip.0, tip.2, tip.4), at(tip.0, -tip.2, tip.4)], colour::BODY);
+    brush.lit_face(
+        &[
+            at(tip.0, -tip.1, tip.3),
+            at(tip.0, tip.1, tip.3),
+            at(tip.0, tip.2, tip.4),
+            at(tip.0, -tip.2, tip.4),
+        ],
+        colour::BODY,
+    );
 }
 
 /// A wheel standing on the ground at `hub`, rolling along `ahead`; `way` turns its tread.
@@ -453,7 +529,12 @@ fn draw_wheel(brush: &mut Brush<'_, '_, '_>, hub: Vec2, ahead: Vec2, way: f32) {
     };
     let turn = -(way / WHEEL_RADIUS) % std::f32::consts::TAU;
     for k in 0..SIDES {
-        let quad = [rim(WHEEL_RADIUS, -half, k, turn), rim(WHEEL_RADIUS, -half, k + 1, turn), rim(WHEEL_RADIUS, half, k + 1, turn), rim(WHEEL_RADIUS, half, k, turn)];
+        let quad = [
+            rim(WHEEL_RADIUS, -half, k, turn),
+            rim(WHEEL_RADIUS, -half, k + 1, turn),
+            rim(WHEEL_RADIUS, half, k + 1, turn),
+            rim(WHEEL_RADIUS, half, k, turn),
+        ];
         let quad = [quad[3], quad[2], quad[1], quad[0]];
         let paint = if k % 2 == 0 { colour::TYRE } else { colour::TYRE.lit(1.25) };
         brush.lit_face(&quad, paint);
@@ -461,7 +542,12 @@ fn draw_wheel(brush: &mut Brush<'_, '_, '_>, hub: Vec2, ahead: Vec2, way: f32) {
     // Whichever side shows: tyre wall, a coloured ring, the hub.
     let eye = brush.lens.position.ground() - hub;
     let aside = half.copysign(ahead.left().dot(eye));
-    for (radius, paint) in [(WHEEL_RADIUS, colour::TYRE.lit(0.9)), (0.068, colour::HOUSE[1]), (0.056, colour::INK), (0.02, colour::STEEL)] {
+    for (radius, paint) in [
+        (WHEEL_RADIUS, colour::TYRE.lit(0.9)),
+        (0.068, colour::HOUSE[1]),
+        (0.056, colour::INK),
+        (0.02, colour::STEEL),
+    ] {
         let mut disc = [Vec3::default(); SIDES];
         for (k, corner) in disc.iter_mut().enumerate() {
             *corner = rim(radius, aside, k, turn);
