@@ -1,5 +1,8 @@
 //! The core of the actuator process: owns the outputs, has no network, goes to neutral by itself.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use super::Axis;

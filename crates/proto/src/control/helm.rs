@@ -1,5 +1,8 @@
 //! The robot's end of control: peers, lease, failsafe and the events between them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 

@@ -1,5 +1,8 @@
 //! One driver: a time-limited lease whose epoch is in every command.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
 use super::event::Revocation;

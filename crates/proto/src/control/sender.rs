@@ -1,5 +1,8 @@
 //! The driver's end: decides when a command leaves and what it says.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
 use super::Refusal;
