@@ -1,14 +1,30 @@
-//! The handle and the task behind it.
+//! The handle, and the task that keeps the WebSocket.
 
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use farwheel_proto::signaling::PeerId;
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use super::{Config, Event, PeerId};
+use super::backoff::Backoff;
+use super::dial::Dial;
+use super::session::{Session, Step};
+use super::{Config, ErrorCode, Event, Refusal};
 use crate::signal::Signal;
 
-/// Messages waiting for the server.
+/// Messages waiting for the client's task.
 const OUTGOING_MAX: usize = 256;
-/// Events waiting for the owner.
+/// Events waiting for the owner. Full: nothing more is read from the server until the owner reads.
 const EVENTS_MAX: usize = 256;
+/// Time for name, TCP, TLS and WebSocket handshakes.
+const DIAL_MAX: Duration = Duration::from_secs(10);
+/// Time for one frame to be taken by the socket.
+const WRITE_MAX: Duration = Duration::from_secs(10);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A seat in a room; dropping it leaves the room.
 #[derive(Debug)]
@@ -16,32 +32,42 @@ pub struct Client {
     outgoing: mpsc::Sender<Outgoing>,
 }
 
-/// What happens at the signalling server.
+/// What happens at the signalling server. Must be read: while 256 events wait, nothing more is read from the server.
 #[derive(Debug)]
 pub struct Events(mpsc::Receiver<Event>);
 
 #[derive(Debug)]
-#[allow(dead_code)]
 enum Outgoing {
     Signal { to: PeerId, signal: Signal },
     Leave,
 }
 
 impl Client {
-    /// Starts to connect; everything else comes as events.
+    /// Starts to connect; everything else comes as events. A configuration that [`Config::check`] refuses is a
+    /// [`Event::Fatal`].
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime.
     pub fn connect(config: Config) -> (Self, Events) {
-        let (outgoing_tx, mut outgoing_rx) = mpsc::channel(OUTGOING_MAX);
+        let (outgoing_tx, outgoing_rx) = mpsc::channel(OUTGOING_MAX);
         let (events_tx, events_rx) = mpsc::channel(EVENTS_MAX);
-        tokio::spawn(async move {
-            while let Some(outgoing) = outgoing_rx.recv().await {
-                tracing::debug!(room = %config.room, ?outgoing, "not connected");
+        match Dial::new(&config) {
+            Ok(dial) => {
+                let task = Task {
+                    dial,
+                    session: Session::new(config),
+                    backoff: Backoff::default(),
+                    outgoing: outgoing_rx,
+                    events: events_tx,
+                };
+                tokio::spawn(task.run());
             }
-            drop(events_tx);
-        });
+            Err(error) => {
+                let refusal = Refusal { code: ErrorCode::BadMessage, message: error.to_string() };
+                events_tx.try_send(Event::Fatal(refusal)).expect("the queue is empty");
+            }
+        }
         (Self { outgoing: outgoing_tx }, Events(events_rx))
     }
 
@@ -49,7 +75,7 @@ impl Client {
     pub fn send(&self, to: PeerId, signal: Signal) {
         if self.outgoing.try_send(Outgoing::Signal { to, signal }).is_err() {
             // Full: the connection's own watchdog notices and its owner starts over.
-            tracing::warn!(%to, "signal dropped: the server is away and 256 wait already");
+            tracing::warn!(%to, "signal dropped: 256 wait for the server already");
         }
     }
 
@@ -64,5 +90,148 @@ impl Events {
     /// Waits for the next event; `None` when the client is closed.
     pub async fn recv(&mut self) -> Option<Event> {
         self.0.recv().await
+    }
+}
+
+struct Task {
+    dial: Dial,
+    session: Session,
+    backoff: Backoff,
+    outgoing: mpsc::Receiver<Outgoing>,
+    events: mpsc::Sender<Event>,
+}
+
+/// What follows from a connection's end.
+enum Next {
+    Again { reason: String, not_before: Duration },
+    Quit,
+}
+
+impl Task {
+    async fn run(mut self) {
+        loop {
+            let next = match self.dial().await {
+                Ok(socket) => self.converse(socket).await,
+                Err(next) => next,
+            };
+            let Next::Again { reason, not_before } = next else { return };
+            let retry_in = self.backoff.next(rand::random()).max(not_before);
+            tracing::info!(reason, retry_in_ms = retry_in.as_millis() as u64, "signalling server is away");
+            if self.events.send(Event::Lost { reason, retry_in }).await.is_err()
+                || !self.pause(retry_in).await
+            {
+                return;
+            }
+        }
+    }
+
+    async fn dial(&mut self) -> Result<Box<Socket>, Next> {
+        let dial = self.dial.clone();
+        let dialing = tokio::time::timeout(DIAL_MAX, dial.connect());
+        tokio::pin!(dialing);
+        loop {
+            tokio::select! {
+                outcome = &mut dialing => return match outcome {
+                    Ok(Ok(socket)) => Ok(socket),
+                    Ok(Err(reason)) => Err(Next::Again { reason, not_before: Duration::ZERO }),
+                    Err(_) => {
+                        let reason = format!("{} did not answer within {} s", self.dial, DIAL_MAX.as_secs());
+                        Err(Next::Again { reason, not_before: Duration::ZERO })
+                    }
+                },
+                outgoing = self.outgoing.recv() => if self.handle_outgoing(outgoing) { return Err(Next::Quit) },
+            }
+        }
+    }
+
+    /// Keeps what is to be sent until the next attempt; false when the owner leaves.
+    async fn pause(&mut self, wait: Duration) -> bool {
+        let until = tokio::time::Instant::now() + wait;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return true,
+                outgoing = self.outgoing.recv() => if self.handle_outgoing(outgoing) { return false },
+            }
+        }
+    }
+
+    async fn converse(&mut self, mut socket: Box<Socket>) -> Next {
+        self.session.handle_open(Instant::now());
+        loop {
+            while let Some(step) = self.session.poll_step() {
+                match step {
+                    Step::Write(text) => {
+                        let written = tokio::time::timeout(WRITE_MAX, socket.send(Message::text(text))).await;
+                        if !matches!(written, Ok(Ok(()))) {
+                            self.session.handle_closed(None, "connection to the server broke".to_owned());
+                        }
+                    }
+                    Step::Tell(event) => {
+                        if let Event::Joined { .. } | Event::Resumed = event {
+                            self.backoff.reset();
+                        }
+                        if self.events.send(event).await.is_err() {
+                            self.session.handle_leave();
+                        }
+                    }
+                    Step::Reconnect { reason, not_before } => return Next::Again { reason, not_before },
+                    Step::Quit => {
+                        // The server notices either way.
+                        tokio::time::timeout(Duration::from_secs(1), SinkExt::close(&mut *socket)).await.ok();
+                        return Next::Quit;
+                    }
+                }
+            }
+            let due = self.session.poll_timeout();
+            tokio::select! {
+                message = socket.next() => self.handle_incoming(message),
+                outgoing = self.outgoing.recv() => if self.handle_outgoing(outgoing) { self.session.handle_leave() },
+                () = sleep_until(due) => self.session.handle_timeout(Instant::now()),
+            }
+        }
+    }
+
+    /// True when the owner leaves.
+    fn handle_outgoing(&mut self, outgoing: Option<Outgoing>) -> bool {
+        match outgoing {
+            Some(Outgoing::Signal { to, signal }) => {
+                if !self.session.handle_send(to, signal) {
+                    // Full: the connection's own watchdog notices and its owner starts over.
+                    tracing::warn!(%to, "signal dropped: 256 wait for the server already");
+                }
+                false
+            }
+            Some(Outgoing::Leave) | None => true,
+        }
+    }
+
+    fn handle_incoming(&mut self, message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>) {
+        match message {
+            Some(Ok(Message::Text(text))) => {
+                let unix_seconds =
+                    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+                self.session.handle_text(text.as_bytes(), unix_seconds, Instant::now());
+            }
+            Some(Ok(Message::Close(frame))) => {
+                let (code, reason) = frame.map_or((None, String::new()), |frame| {
+                    (Some(u16::from(frame.code)), frame.reason.as_str().to_owned())
+                });
+                let reason =
+                    if reason.is_empty() { "server closed the connection".to_owned() } else { reason };
+                self.session.handle_closed(code, reason);
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                self.session.handle_closed(None, format!("connection to the server broke: {error}"))
+            }
+            None => self.session.handle_closed(None, "server closed the connection".to_owned()),
+        }
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }

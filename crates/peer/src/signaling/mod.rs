@@ -10,9 +10,13 @@ pub use farwheel_proto::signaling::{ErrorCode, IceServer, Peer, PeerId, Role, Ro
 
 use crate::signal::Signal;
 
+mod backoff;
 mod client;
+mod dial;
+mod session;
 
 pub use client::{Client, Events};
+pub use dial::DialError;
 
 /// Where to go and as whom.
 #[derive(Clone, Debug)]
@@ -30,6 +34,17 @@ pub struct Config {
     pub token: Option<String>,
     /// PEM file with certificates to trust besides the system's.
     pub ca: Option<std::path::PathBuf>,
+}
+
+impl Config {
+    /// Checks what can be checked without a network: the url, and that the certificates can be read.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in words for the user.
+    pub fn check(&self) -> Result<(), DialError> {
+        dial::Dial::new(self).map(drop)
+    }
 }
 
 /// What happens at the signalling server.
