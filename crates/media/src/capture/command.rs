@@ -97,10 +97,10 @@ impl Source for Command {
 impl Running {
     /// How the program ended and its last words, if it did.
     fn ended(&mut self) -> String {
-        // It closed its output a moment ago; its exit follows.
+        // It closed its output a moment ago; its exit and the end of its messages follow.
         let mut status = self.child.try_wait();
-        for _ in 0..20 {
-            if !matches!(status, Ok(None)) {
+        for _ in 0..50 {
+            if matches!(status, Ok(Some(_))) && self.threads.iter().all(JoinHandle::is_finished) {
                 break;
             }
             std::thread::sleep(Duration::from_millis(10));

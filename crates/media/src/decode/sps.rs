@@ -91,9 +91,16 @@ impl Bits<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use farwheel_proto::video::Bitrate;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::decode::nal;
+    use crate::encode::{self, Encoder, Target};
+    use crate::strip::Stamp;
+    use crate::test_picture::TestPicture;
 
     fn check(payload: &[u8], want: Option<(u32, u32)>) {
         assert_eq!(picture_size(payload).map(|size| (size.width, size.height)), want);
@@ -101,10 +108,17 @@ mod tests {
 
     #[test]
     fn sizes_of_known_streams_are_read() {
-        // x264 baseline 160x96, Chromium's OpenH264 640x480, x264 high 1280x720, with rows rounded up to 16.
-        check(&[0x42, 0xc0, 0x0a, 0xda, 0x0a, 0x0c, 0x68], Some((160, 96)));
-        check(&[0x42, 0xe0, 0x1f, 0x8c, 0x8d, 0x40, 0x50, 0x1e, 0xd0], Some((640, 480)));
-        check(&[0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50, 0x05, 0xbb, 0x01], Some((1280, 720)));
+        // x264: baseline, and high at 1280x720.
+        check(&[0x42, 0xc0, 0x0b, 0xda, 0x0a, 0x36, 0xc0, 0x44], Some((160, 96)));
+        check(&[0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50, 0x05, 0xbb, 0x01, 0x10], Some((1280, 720)));
+        // 1080 rows are coded as 1088.
+        let target = Target { bitrate: Bitrate(1_000_000), size: Size::new(1920, 1080), fps: 30 };
+        let frame = TestPicture::new(target.size).render(Stamp(0), Instant::now());
+        let coded = Encoder::open(encode::Config::default(), target).unwrap().encode(&frame).unwrap().data;
+        check(
+            nal::units(&coded).next().expect("a key frame starts with its parameter set").payload(),
+            Some((1920, 1088)),
+        );
     }
 
     #[test]
@@ -113,7 +127,7 @@ mod tests {
         check(&[0x42, 0xc0], None);
         check(&[0x42, 0xc0, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0], None);
         // 4:4:4.
-        check(&[0xf4, 0x00, 0x1f, 0x91, 0x9b, 0x28, 0x14, 0x01, 0x6e], None);
+        check(&[0xf4, 0x00, 0x1e, 0x91, 0x9b, 0x28, 0x14, 0x07, 0xb6, 0x02, 0x20], None);
     }
 
     #[test]

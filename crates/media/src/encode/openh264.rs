@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr::{from_mut, null_mut};
 
 use bytes::{Bytes, BytesMut};
-use farwheel_proto::video::FrameKind;
+use farwheel_proto::video::{Bitrate, FrameKind};
 use openh264_sys2::source::APILoader as Library;
 use openh264_sys2::{
     CAMERA_VIDEO_REAL_TIME, CONSTANT_ID, ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE,
@@ -25,6 +25,7 @@ pub(super) struct Encoder {
     coded: BytesMut,
     pictures: i64,
     fps: u32,
+    bitrate: Bitrate,
 }
 
 // SAFETY: the encoder object has no tie to the thread that made it, and `&mut self` keeps calls apart.
@@ -38,8 +39,14 @@ impl Encoder {
         if result != 0 || raw.is_null() {
             return Err(Error::Failed(format!("creating gives {result}")));
         }
-        let mut encoder =
-            Self { raw, info: Box::default(), coded: BytesMut::new(), pictures: 0, fps: target.fps };
+        let mut encoder = Self {
+            raw,
+            info: Box::default(),
+            coded: BytesMut::new(),
+            pictures: 0,
+            fps: target.fps,
+            bitrate: target.bitrate,
+        };
         let mut quiet = WELS_LOG_QUIET;
         // SAFETY: the trace level is an int.
         unsafe { encoder.set(ENCODER_OPTION_TRACE_LEVEL, from_mut(&mut quiet).cast())? };
@@ -53,17 +60,17 @@ impl Encoder {
         let mut fps = target.fps as f32;
         // SAFETY: the frame rate is a float.
         unsafe { self.set(ENCODER_OPTION_FRAME_RATE, from_mut(&mut fps).cast())? };
-        // The maximum first: a rate above it would be refused.
-        for (option, bitrate) in [
-            (ENCODER_OPTION_MAX_BITRATE, bitrate_max(target)),
-            (ENCODER_OPTION_BITRATE, target.bitrate.0 as c_int),
-        ] {
+        // The rate may at no time exceed the maximum: on the way up the maximum goes first, on the way down the rate.
+        let rate = (ENCODER_OPTION_BITRATE, target.bitrate.0 as c_int);
+        let max = (ENCODER_OPTION_MAX_BITRATE, bitrate_max(target));
+        for (option, bitrate) in if target.bitrate > self.bitrate { [max, rate] } else { [rate, max] } {
             for layer in [SPATIAL_LAYER_ALL, SPATIAL_LAYER_0] {
                 let mut info = SBitrateInfo { iLayer: layer, iBitrate: bitrate };
                 // SAFETY: both options take an SBitrateInfo.
                 unsafe { self.set(option, from_mut(&mut info).cast())? };
             }
         }
+        self.bitrate = target.bitrate;
         Ok(())
     }
 

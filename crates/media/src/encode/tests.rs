@@ -1,1 +1,147 @@
+use farwheel_proto::video::Bitrate;
 
+use super::*;
+use crate::frame::Pool;
+use crate::strip::Stamp;
+use crate::test_picture::TestPicture;
+
+const SIZE: Size = Size::new(320, 180);
+const START: Target = Target { bitrate: Bitrate(500_000), size: SIZE, fps: 30 };
+
+/// A camera of its own time: each picture is 1/30 s after the one before.
+struct Camera {
+    picture: TestPicture,
+    stamp: u32,
+}
+
+impl Camera {
+    fn new(size: Size) -> Self {
+        Self { picture: TestPicture::new(size), stamp: 0 }
+    }
+
+    fn next(&mut self) -> VideoFrame {
+        self.stamp += 333;
+        self.picture.render(Stamp(self.stamp), Instant::now())
+    }
+}
+
+fn nal_kinds(data: &[u8]) -> Vec<u8> {
+    data.windows(4).filter(|w| w[..3] == [0, 0, 1]).map(|w| w[3] & 31).collect()
+}
+
+/// Mean rate over the coming pictures, in kbit/s.
+fn rate_kbps(encoder: &mut Encoder, camera: &mut Camera, pictures: usize) -> usize {
+    let bytes: usize = (0..pictures).map(|_| encoder.encode(&camera.next()).unwrap().data.len()).sum();
+    bytes * 8 * encoder.target().fps as usize / pictures / 1000
+}
+
+#[test]
+fn the_first_picture_is_a_key_frame_in_constrained_baseline() {
+    let frame = Camera::new(SIZE).next();
+    let encoded = Encoder::open(Config::default(), START).unwrap().encode(&frame).unwrap();
+    assert_eq!((encoded.kind, encoded.size, encoded.captured_at), (FrameKind::Key, SIZE, frame.captured_at));
+    assert_eq!(nal_kinds(&encoded.data), [7, 8, 5], "parameter sets, then one slice");
+    assert_eq!(encoded.data[..5], [0, 0, 0, 1, 0x67]);
+    // Profile 66 with constraint_set1_flag is constrained baseline; level 3.1 is what 42e01f promises.
+    assert_eq!((encoded.data[5], encoded.data[6] & 0x40, encoded.data[7]), (0x42, 0x40, 31));
+}
+
+#[test]
+fn no_key_frame_comes_without_a_request() {
+    let mut encoder = Encoder::open(Config::default(), START).unwrap();
+    let mut camera = Camera::new(SIZE);
+    encoder.encode(&camera.next()).unwrap();
+    for index in 0..300 {
+        // A scene change in the middle: another part of the texture, upside down.
+        camera.stamp += if index == 150 { 40_000 } else { 0 };
+        let encoded = encoder.encode(&camera.next()).unwrap();
+        assert_eq!((encoded.kind, nal_kinds(&encoded.data)), (FrameKind::Delta, vec![1]), "picture {index}");
+    }
+}
+
+#[test]
+fn a_requested_key_frame_is_the_next_picture_and_only_that() {
+    let mut encoder = Encoder::open(Config::default(), START).unwrap();
+    let mut camera = Camera::new(SIZE);
+    let mut kind = |encoder: &mut Encoder| encoder.encode(&camera.next()).unwrap().kind;
+    assert_eq!((kind(&mut encoder), kind(&mut encoder)), (FrameKind::Key, FrameKind::Delta));
+    encoder.request_keyframe();
+    encoder.request_keyframe();
+    assert_eq!((kind(&mut encoder), kind(&mut encoder)), (FrameKind::Key, FrameKind::Delta));
+}
+
+#[test]
+fn a_new_rate_is_effective_within_five_pictures_and_without_a_key_frame() {
+    let size = Size::new(640, 480);
+    for (from, to) in [(1200, 300), (300, 1200)] {
+        let target = |kbps| Target { bitrate: Bitrate::from_kbps(kbps), size, fps: 30 };
+        let mut encoder = Encoder::open(Config::default(), target(from)).unwrap();
+        let mut camera = Camera::new(size);
+        rate_kbps(&mut encoder, &mut camera, 60);
+        encoder.set_target(target(to)).unwrap();
+        for _ in 0..5 {
+            assert_eq!(encoder.encode(&camera.next()).unwrap().kind, FrameKind::Delta);
+        }
+        let got = rate_kbps(&mut encoder, &mut camera, 30);
+        let to = to as usize;
+        assert!((to * 7 / 10..to * 13 / 10).contains(&got), "{from} to {to} kbit/s gives {got}");
+    }
+}
+
+#[test]
+fn pictures_keep_near_their_share() {
+    let size = Size::new(640, 480);
+    let target = Target { bitrate: Bitrate(1_000_000), size, fps: 30 };
+    let mut encoder = Encoder::open(Config::default(), target).unwrap();
+    let mut camera = Camera::new(size);
+    rate_kbps(&mut encoder, &mut camera, 30);
+    let mut sizes: Vec<_> = (0..200).map(|_| encoder.encode(&camera.next()).unwrap().data.len()).collect();
+    sizes.sort_unstable();
+    let mean = sizes.iter().sum::<usize>() / sizes.len();
+    assert!((3300..4800).contains(&mean), "{mean} bytes, the share is 4166");
+    assert!(sizes[197] < mean * 2, "p99 is {} with a mean of {mean}", sizes[197]);
+}
+
+#[test]
+fn a_new_size_starts_with_a_key_frame_of_that_size() {
+    let mut encoder = Encoder::open(Config::default(), START).unwrap();
+    let mut camera = Camera::new(SIZE);
+    encoder.encode(&camera.next()).unwrap();
+    let small = Size::new(160, 90);
+    encoder.set_target(Target { size: small, ..START }).unwrap();
+    let encoded = encoder.encode(&camera.next()).unwrap();
+    assert_eq!((encoded.kind, encoded.size), (FrameKind::Key, small));
+    assert_eq!(encoder.encode(&camera.next()).unwrap().kind, FrameKind::Delta);
+}
+
+#[test]
+fn a_picture_of_any_size_is_brought_to_the_target() {
+    let mut encoder = Encoder::open(Config::default(), START).unwrap();
+    for (width, height) in [(64, 48), (640, 480), (2, 2), (320, 180)] {
+        let frame = Pool::new().take(Size::new(width, height)).share(&mut Pool::new(), Instant::now());
+        assert_eq!(encoder.encode(&frame).unwrap().size, SIZE);
+    }
+}
+
+#[test]
+fn a_refused_target_leaves_the_one_before() {
+    let mut encoder = Encoder::open(Config::default(), START).unwrap();
+    assert!(encoder.set_target(Target { fps: 0, ..START }).is_err());
+    assert_eq!(encoder.target(), START);
+    assert!(encoder.encode(&Camera::new(SIZE).next()).is_ok());
+    assert!(Encoder::open(Config::default(), Target { size: Size::new(8, 8), ..START }).is_err());
+}
+
+#[test]
+fn extreme_targets_can_be_opened() {
+    for (bitrate, size, fps) in
+        [(10_000, SIZE, 120), (100_000_000, Size::new(16, 16), 1), (100_000_000, Size::new(1920, 1080), 60)]
+    {
+        let target = Target { bitrate: Bitrate(bitrate), size, fps };
+        let mut encoder = Encoder::open(Config::default(), target).unwrap();
+        let frame = TestPicture::new(size).render(Stamp(0), Instant::now());
+        assert_eq!(encoder.encode(&frame).unwrap().kind, FrameKind::Key, "{target:?}");
+        encoder.set_target(Target { bitrate: Bitrate(1_000_000), fps: 30, ..target }).unwrap();
+        assert_eq!(encoder.encode(&frame).unwrap().kind, FrameKind::Delta, "{target:?}");
+    }
+}
