@@ -1,0 +1,282 @@
+//! What the network hands to the control thread: state in slots, events in a queue.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use farwheel_proto::control::DriveCommand;
+use farwheel_proto::control::event::Camera;
+use farwheel_proto::video::CarTime;
+
+/// A peer as the signalling server named it; cheap to clone.
+pub type PeerId = Arc<str>;
+
+/// A datagram of the channel `control`, decoded once at the border.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Who sent it.
+    pub peer: PeerId,
+    /// The datagram as it came.
+    pub datagram: [u8; DriveCommand::LEN],
+    /// What it says.
+    pub command: DriveCommand,
+}
+
+impl Command {
+    /// Reads a datagram.
+    ///
+    /// # Errors
+    /// When it is no command.
+    pub fn read(peer: &PeerId, bytes: &[u8]) -> Result<Self, farwheel_proto::control::DatagramError> {
+        let command = DriveCommand::decode(bytes)?;
+        let mut datagram = [0; DriveCommand::LEN];
+        // A later version may append fields; what is known is at the front.
+        datagram.copy_from_slice(&bytes[..DriveCommand::LEN]);
+        Ok(Self { peer: Arc::clone(peer), datagram, command })
+    }
+}
+
+/// Everything that has come since the last look.
+#[derive(Debug, Default)]
+pub struct Arrivals {
+    /// The driver's newest command.
+    pub command: Option<Command>,
+    /// Messages of the channel `event`, oldest first.
+    pub events: VecDeque<(PeerId, Bytes)>,
+    /// Peers whose connection ended.
+    pub gone: Vec<PeerId>,
+    /// Capture times of the pictures sent.
+    pub pictures: VecDeque<CarTime>,
+    /// What cameras there are and which one is sent, if that changed.
+    pub cameras: Option<(Vec<Camera>, Option<u8>)>,
+    /// The driver's events came faster than they could be taken.
+    pub lost: Lost,
+    /// The car shall stop for good.
+    pub end: End,
+}
+
+/// Whether events of the driver were lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lost {
+    /// None.
+    #[default]
+    Nothing,
+    /// At least one.
+    Events,
+}
+
+/// Whether the control thread shall end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// It goes on.
+    #[default]
+    No,
+    /// It brings the car to neutral and ends.
+    Asked,
+}
+
+/// The control thread's inbox. The lock guards moves of a few words; nobody holds it over work.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    state: Mutex<State>,
+    arrived: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    arrivals: Arrivals,
+    wake: bool,
+    driver: Option<PeerId>,
+}
+
+impl Inbox {
+    /// Puts a command. One of another peer than the driver is dropped: it would only hide the driver's own.
+    /// An older one than that in the slot is dropped as well.
+    pub fn put_command(&self, command: Command) {
+        let mut state = self.lock();
+        if state.driver.as_ref() != Some(&command.peer) {
+            return;
+        }
+        if let Some(waiting) = &state.arrivals.command {
+            let (old, new) = (&waiting.command, &command.command);
+            if old.lease == new.lease && new.sequence.wrapping_sub(old.sequence) as i32 <= 0 {
+                return;
+            }
+        }
+        state.arrivals.command = Some(command);
+        self.wake(state);
+    }
+
+    /// Puts an event.
+    ///
+    /// Full: the driver's is lost, which is a fault and disarms. Others may fill half the queue, so that none of
+    /// them can cause that; what does not fit is dropped, as it would be for its rate.
+    pub fn put_event(&self, peer: &PeerId, message: Bytes) {
+        let mut state = self.lock();
+        let drives = state.driver.as_ref() == Some(peer);
+        let room = if drives { EVENTS_MAX } else { EVENTS_MAX / 2 };
+        if state.arrivals.events.len() < room {
+            state.arrivals.events.push_back((Arc::clone(peer), message));
+        } else if drives {
+            state.arrivals.lost = Lost::Events;
+        } else {
+            tracing::debug!(%peer, "event dropped: too many at once");
+            return;
+        }
+        self.wake(state);
+    }
+
+    /// Notes that a peer's connection ended; there are at most as many as connections.
+    pub fn put_gone(&self, peer: &PeerId) {
+        let mut state = self.lock();
+        state.arrivals.gone.push(Arc::clone(peer));
+        self.wake(state);
+    }
+
+    /// Notes that a picture was sent. Full: the oldest goes; the thread looks in a hundred times a second.
+    pub fn put_picture(&self, captured: CarTime) {
+        let mut state = self.lock();
+        let pictures = &mut state.arrivals.pictures;
+        if pictures.len() == PICTURES_MAX {
+            pictures.pop_front();
+        }
+        pictures.push_back(captured);
+    }
+
+    /// Notes what cameras there are and which one is sent.
+    pub fn put_cameras(&self, cameras: Vec<Camera>, selected: Option<u8>) {
+        let mut state = self.lock();
+        state.arrivals.cameras = Some((cameras, selected));
+        self.wake(state);
+    }
+
+    /// Asks the control thread to stop the car and end.
+    pub fn end(&self) {
+        let mut state = self.lock();
+        state.arrivals.end = End::Asked;
+        self.wake(state);
+    }
+
+    /// Says whose commands count; the control thread does so whenever the lease goes to someone else.
+    pub fn set_driver(&self, driver: Option<&str>) {
+        let mut state = self.lock();
+        if state.driver.as_deref() != driver {
+            state.driver = driver.map(Arc::from);
+        }
+    }
+
+    /// Waits until something urgent comes, at most until `deadline`, and takes all that is there into `arrivals`,
+    /// which must be empty; its buffers are used again.
+    pub fn take_until(&self, deadline: Instant, arrivals: &mut Arrivals) {
+        let mut state = self.lock();
+        while !state.wake {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.arrived.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.wake = false;
+        std::mem::swap(&mut state.arrivals, arrivals);
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        state.wake = true;
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere ends the process; in tests a poisoned lock still holds a whole state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Events waiting at once: as many as a person can cause within a tick, and some more.
+const EVENTS_MAX: usize = 16;
+/// Ten ticks' worth at 120 pictures a second, rounded up.
+const PICTURES_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use farwheel_proto::control::command::Controls;
+
+    use super::*;
+
+    fn command(peer: &str, lease: u32, sequence: u32) -> Command {
+        let command = DriveCommand {
+            lease,
+            sequence,
+            echo: None,
+            displayed: None,
+            controls: Controls::default(),
+            earlier: [None, None],
+        };
+        Command::read(&Arc::from(peer), &command.encode()).unwrap()
+    }
+
+    fn check(driver: &str, commands: &[(&str, u32, u32)], want: Option<(u32, u32)>) {
+        let inbox = Inbox::default();
+        inbox.set_driver(Some(driver));
+        for (peer, lease, sequence) in commands {
+            inbox.put_command(command(peer, *lease, *sequence));
+        }
+        let mut arrivals = Arrivals::default();
+        inbox.take_until(Instant::now(), &mut arrivals);
+        let got = arrivals.command.map(|c| (c.command.lease, c.command.sequence));
+        assert_eq!(got, want, "{commands:?}");
+    }
+
+    #[test]
+    fn newest_command_of_the_driver_wins() {
+        check("a", &[("a", 1, 5), ("a", 1, 6)], Some((1, 6)));
+        check("a", &[("a", 1, 6), ("a", 1, 5)], Some((1, 6)));
+        check("a", &[("a", 1, u32::MAX), ("a", 1, 0)], Some((1, 0)));
+        check("a", &[("a", 1, 6), ("a", 2, 1)], Some((2, 1)));
+        check("a", &[("a", 1, 6), ("b", 1, 7)], Some((1, 6)));
+        check("a", &[("b", 1, 7)], None);
+    }
+
+    #[test]
+    fn full_queue_is_a_fault_for_the_driver_alone() {
+        let inbox = Inbox::default();
+        let (driver, viewer): (PeerId, PeerId) = (Arc::from("d"), Arc::from("v"));
+        inbox.set_driver(Some("d"));
+        let mut arrivals = Arrivals::default();
+        for _ in 0..100 {
+            inbox.put_event(&viewer, Bytes::from_static(b"{}"));
+        }
+        for _ in 0..EVENTS_MAX / 2 {
+            inbox.put_event(&driver, Bytes::from_static(b"{}"));
+        }
+        inbox.take_until(Instant::now(), &mut arrivals);
+        assert_eq!((arrivals.events.len(), arrivals.lost), (EVENTS_MAX, Lost::Nothing));
+        let mut arrivals = Arrivals::default();
+        for _ in 0..=EVENTS_MAX {
+            inbox.put_event(&driver, Bytes::from_static(b"{}"));
+        }
+        inbox.take_until(Instant::now(), &mut arrivals);
+        assert_eq!((arrivals.events.len(), arrivals.lost), (EVENTS_MAX, Lost::Events));
+    }
+
+    #[test]
+    fn command_wakes_the_waiting_thread_and_a_picture_does_not() {
+        let inbox = Inbox::default();
+        inbox.set_driver(Some("a"));
+        let far = Instant::now() + Duration::from_secs(60);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                let mut arrivals = Arrivals::default();
+                inbox.take_until(far, &mut arrivals);
+                arrivals
+            });
+            inbox.put_picture(CarTime(1));
+            inbox.put_command(command("a", 1, 1));
+            let arrivals = waiting.join().unwrap();
+            assert_eq!((arrivals.command.is_some(), arrivals.pictures.len()), (true, 1));
+        });
+    }
+}
