@@ -1,0 +1,184 @@
+//! The encode thread: newest raw picture in, one coded picture out to every viewer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use farwheel_media::VideoFrame;
+use farwheel_media::encode::{self, Encoder, Target};
+use farwheel_media::slot::{Slot, Taken};
+use farwheel_proto::control::telemetry::CameraStatus;
+use farwheel_proto::video::FrameKind;
+use tracing::{info, trace, warn};
+
+use super::{Fanout, KeyWishes, Stages};
+use crate::camera::Cameras;
+use crate::clock::CarClock;
+use crate::control::Inbox;
+use crate::thread::{self, Urgency};
+
+/// What the encode thread works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// The pictures.
+    pub cameras: Cameras,
+    /// Which camera the driver wants.
+    pub choice: Slot<u8>,
+    /// Size, rate and bits aimed at.
+    pub target: Target,
+    /// Who gets the result.
+    pub fanout: Arc<Fanout>,
+    /// Wishes of the viewers, and what to tell about the video.
+    pub board: Arc<Board>,
+    /// How long everything takes.
+    pub stages: Arc<Stages>,
+    /// Stamps the pictures.
+    pub clock: CarClock,
+    /// Who has to know which pictures were sent.
+    pub inbox: Arc<Inbox>,
+}
+
+/// What other threads tell the encode thread, and learn from it.
+#[derive(Debug, Default)]
+pub struct Board {
+    key_wanted: AtomicBool,
+    camera: AtomicU8,
+    selected: AtomicU8,
+    dropped: AtomicU32,
+}
+
+impl Board {
+    /// A viewer came, or lost the thread.
+    pub fn request_keyframe(&self) {
+        self.key_wanted.store(true, Ordering::Release);
+    }
+
+    /// What the running camera does.
+    pub fn camera(&self) -> CameraStatus {
+        CAMERA_STATES[usize::from(self.camera.load(Ordering::Relaxed))]
+    }
+
+    /// Index of the running camera.
+    pub fn selected(&self) -> u8 {
+        self.selected.load(Ordering::Relaxed)
+    }
+
+    /// Pictures that a newer one replaced before they could be encoded.
+    pub fn dropped(&self) -> u32 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn show(&self, cameras: &Cameras) -> CameraStatus {
+        let status = cameras.status();
+        self.camera.store(status as u8, Ordering::Relaxed);
+        self.selected.store(cameras.selected(), Ordering::Relaxed);
+        self.dropped.store(cameras.frames().overwritten() as u32, Ordering::Relaxed);
+        status
+    }
+}
+
+const CAMERA_STATES: [CameraStatus; 4] =
+    [CameraStatus::None, CameraStatus::Opening, CameraStatus::Live, CameraStatus::Placeholder];
+
+/// The running thread; joined on drop, and with it the camera's.
+#[derive(Debug)]
+pub struct EncodeThread {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl EncodeThread {
+    /// Opens the encoder and starts.
+    ///
+    /// # Errors
+    /// When the encoder cannot do what is asked, or the system has no thread left.
+    pub fn start(parts: Parts) -> Result<Self> {
+        let encoder = Encoder::open(encode::Config::default(), parts.target).context("open the encoder")?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let thread = thread::spawn("encode", Urgency::Media, move || {
+            Encode { parts, encoder, wishes: KeyWishes::default() }.run(&told);
+        })
+        .context("start the encode thread")?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for EncodeThread {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("a panic ends the process");
+        }
+    }
+}
+
+struct Encode {
+    parts: Parts,
+    encoder: Encoder,
+    wishes: KeyWishes,
+}
+
+impl Encode {
+    fn run(mut self, stop: &AtomicBool) {
+        self.tell_cameras();
+        let mut failing = false;
+        while !stop.load(Ordering::Acquire) {
+            if let Some(index) = self.parts.choice.take() {
+                self.parts.cameras.select(index);
+                info!(camera = self.parts.cameras.selected(), "camera selected");
+                self.tell_cameras();
+            }
+            let taken = self.parts.cameras.frames().take_within(LOOK);
+            let status = self.parts.board.show(&self.parts.cameras);
+            match taken {
+                Taken::Value(frame) if self.parts.fanout.viewers().is_empty() => drop(frame),
+                Taken::Value(frame) => match self.encode(&frame, status) {
+                    Ok(()) => failing = false,
+                    Err(error) => {
+                        if !failing {
+                            warn!(%error, "picture not encoded");
+                        }
+                        failing = true;
+                    }
+                },
+                Taken::TimedOut => {}
+                Taken::Closed => unreachable!("the camera lives as long as this thread"),
+            }
+        }
+    }
+
+    fn encode(&mut self, frame: &VideoFrame, status: CameraStatus) -> Result<(), encode::Error> {
+        let taken_at = Instant::now();
+        self.parts.stages.note_capture(taken_at.saturating_duration_since(frame.captured_at));
+        if self.parts.board.key_wanted.swap(false, Ordering::AcqRel) {
+            self.wishes.handle_request();
+        }
+        if self.wishes.is_due(taken_at) {
+            self.encoder.request_keyframe();
+        }
+        let encoded = self.encoder.encode(frame)?;
+        if encoded.kind == FrameKind::Key {
+            self.wishes.handle_key(taken_at);
+        }
+        self.parts.stages.note_encode(encoded.spent, encoded.data.len(), encoded.encoded_at);
+        let captured = self.parts.clock.at(encoded.captured_at);
+        let sent = self.parts.fanout.send(&encoded.into_frame(captured.media_time()));
+        // A placeholder is no picture: who sees one must not drive by it.
+        if sent > 0 && status == CameraStatus::Live {
+            self.parts.inbox.put_picture(captured);
+        }
+        trace!(captured_us = captured.0, sent, "picture");
+        Ok(())
+    }
+
+    fn tell_cameras(&self) {
+        let cameras = &self.parts.cameras;
+        self.parts.inbox.put_cameras(cameras.list(), Some(cameras.selected()));
+    }
+}
+
+/// How long the end, or the choice of another camera, waits at most.
+const LOOK: Duration = Duration::from_millis(50);
