@@ -1,0 +1,6 @@
+//! What the robot tells about itself.
+
+pub mod sender;
+pub mod system;
+
+pub use sender::TelemetryThread;

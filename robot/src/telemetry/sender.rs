@@ -1,0 +1,176 @@
+//! The telemetry thread: what the robot tells about itself, to everyone who is connected.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use farwheel_media::slot::{Slot, Taken};
+use farwheel_peer::{Channel, Connection};
+use farwheel_proto::control::telemetry::{BatteryLevel, CameraStatus, Fast, Slow};
+use farwheel_proto::video::{Bitrate, Size};
+
+use super::system::{Sample, Sampler};
+use crate::camera::world::World;
+use crate::clock::CarClock;
+use crate::control;
+use crate::thread::{self, Urgency};
+use crate::video::{Fanout, Stages, encode, stages};
+
+/// What the telemetry thread reads.
+#[derive(Debug)]
+pub struct Parts {
+    /// Who gets it.
+    pub fanout: Arc<Fanout>,
+    /// State of control.
+    pub control: Arc<control::Board>,
+    /// State of the video.
+    pub video: Arc<encode::Board>,
+    /// Times of the video.
+    pub stages: Arc<Stages>,
+    /// The simulated car's instruments, if the car is simulated.
+    pub world: Option<Arc<World>>,
+    /// The car's clock.
+    pub clock: CarClock,
+    /// Size of the pictures sent.
+    pub size: Size,
+    /// What the encoder aims at.
+    pub bitrate: Bitrate,
+    /// Where free space is looked for.
+    pub disk: PathBuf,
+}
+
+/// The running thread; joined on drop.
+#[derive(Debug)]
+pub struct TelemetryThread {
+    stop: Slot<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TelemetryThread {
+    /// Starts to tell.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start(parts: Parts) -> Result<Self> {
+        let stop = Slot::new();
+        let told = stop.clone();
+        let thread = thread::spawn("telemetry", Urgency::Network, move || {
+            let mut sampler = Sampler::default();
+            let mut due = Instant::now();
+            for count in 0u64.. {
+                parts.send_fast();
+                if count.is_multiple_of(SLOW_EVERY) {
+                    let sample = sampler.sample(&parts.disk);
+                    parts.send_slow(sample);
+                }
+                let now = Instant::now();
+                due = (due + PERIOD).max(now);
+                if told.take_within(due - now) == Taken::Closed {
+                    return;
+                }
+            }
+        })
+        .context("start the telemetry thread")?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for TelemetryThread {
+    fn drop(&mut self) {
+        self.stop.close();
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("a panic ends the process");
+        }
+    }
+}
+
+impl Parts {
+    fn send_fast(&self) {
+        let Some(fast) = self.control.fast() else { return };
+        let viewers = self.fanout.viewers();
+        if viewers.is_empty() {
+            return;
+        }
+        let state = self.world.as_ref().map(|world| world.state());
+        let fast = Fast {
+            // The age of an echo counts from the moment it leaves, not from the last tick.
+            car_time: self.clock.now(),
+            speed_cm_s: state.map(|state| (state.speed * 100.0) as i16),
+            laps: state.map_or(0, |state| state.laps.min(u32::from(u16::MAX)) as u16),
+            lap_ms: state.filter(|state| !state.current_lap.is_zero()).map(|state| ms32(state.current_lap)),
+            ..fast
+        };
+        let datagram = Bytes::copy_from_slice(&fast.encode());
+        for viewer in viewers.iter() {
+            send(viewer, datagram.clone());
+        }
+    }
+
+    fn send_slow(&self, sample: Sample) {
+        let viewers = self.fanout.viewers();
+        let stages = self.stages.snapshot(Instant::now());
+        let mut slow = self.slow(sample, stages);
+        slow.viewers = viewers.len().min(usize::from(u8::MAX)) as u8;
+        for viewer in viewers.iter() {
+            let rtt = viewer.stats().rtt;
+            slow.rtt_dms = rtt.map(|rtt| u16::try_from(rtt.as_micros() / 100).unwrap_or(u16::MAX - 1));
+            slow.car_time = self.clock.now();
+            send(viewer, Bytes::copy_from_slice(&slow.encode()));
+        }
+    }
+
+    fn slow(&self, sample: Sample, stages: stages::Snapshot) -> Slow {
+        let state = self.world.as_ref().map(|world| world.state());
+        let camera = self.video.camera();
+        let us = |duration: Option<Duration>| duration.map(|d| d.as_micros() as u32);
+        Slow {
+            camera,
+            camera_index: (camera != CameraStatus::None).then(|| self.video.selected()),
+            viewers: 0,
+            car_time: self.clock.now(),
+            battery_mv: state.map(|state| (state.battery_volts * 1000.0) as u16),
+            battery_ma: state.map(|state| (state.battery_amps * 1000.0) as i16),
+            cells: if state.is_some() { SIM_CELLS } else { 0 },
+            battery: self.control.battery().unwrap_or(BatteryLevel::Unknown),
+            temperature_dc: sample.temperature_dc,
+            throttled: sample.throttled,
+            radio_dbm: sample.radio_dbm,
+            load_permille: sample.load_permille,
+            memory_kib: sample.memory_kib,
+            rtt_dms: None,
+            disk_mib: sample.disk_mib,
+            bitrate: stages.bitrate,
+            target_bitrate: self.bitrate.0,
+            fps_tenths: stages.fps_tenths,
+            width: self.size.width as u16,
+            height: self.size.height as u16,
+            capture_us: us(stages.capture),
+            convert_us: us(stages.convert),
+            encode_us: us(stages.encode),
+            send_us: None,
+            last_lap_ms: state.and_then(|state| state.last_lap).map(ms32),
+            best_lap_ms: state.and_then(|state| state.best_lap).map(ms32),
+            position: None,
+            dropped: self.video.dropped(),
+        }
+    }
+}
+
+fn send(viewer: &Connection, datagram: Bytes) {
+    // Refused only while the connection is opening or ending, when nobody looks at it.
+    viewer.send(Channel::Telemetry, datagram).ok();
+}
+
+fn ms32(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX - 1)
+}
+
+/// Cells of the simulated battery.
+pub const SIM_CELLS: u8 = 2;
+/// 20 Hz (control-and-safety design).
+const PERIOD: Duration = Duration::from_millis(50);
+/// 2 Hz: each tenth of the fast ones.
+const SLOW_EVERY: u64 = 10;
