@@ -1,0 +1,73 @@
+//! Everything that talks to other machines.
+
+pub mod room;
+pub mod roster;
+pub mod viewer;
+
+use std::sync::Arc;
+
+use farwheel_peer::{Bind, CandidatePolicy, signaling};
+use tokio::sync::Notify;
+
+pub use room::{Ended, Room};
+
+use crate::clock::CarClock;
+use crate::config::{self, Config};
+use crate::control::Inbox;
+use crate::video::{Fanout, encode};
+
+/// How to reach others.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The room.
+    pub signaling: signaling::Config,
+    /// Which paths.
+    pub candidates: CandidatePolicy,
+    /// From which addresses.
+    pub bind: Bind,
+}
+
+impl Settings {
+    /// What the configuration says.
+    ///
+    /// # Errors
+    /// When the room's name is not one.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        let room = config.signaling.room.parse().map_err(|error| anyhow::anyhow!("room: {error}"))?;
+        Ok(Self {
+            signaling: signaling::Config {
+                server: config.signaling.server.clone(),
+                room,
+                role: signaling::Role::Robot,
+                name: config.name.clone(),
+                token: config.signaling.token.as_ref().map(|token| token.reveal().to_owned()),
+                ca: config.signaling.ca.clone(),
+            },
+            candidates: match config.network.ice_policy {
+                config::IcePolicy::All => CandidatePolicy::All,
+                config::IcePolicy::Relay => CandidatePolicy::RelayOnly,
+            },
+            bind: match &config.network.bind {
+                config::Bind::Auto => Bind::Everywhere,
+                config::Bind::Only(addresses) => Bind::Addresses(addresses.clone()),
+            },
+        })
+    }
+}
+
+/// What the network's tasks share with the robot's threads.
+#[derive(Debug)]
+pub struct Shared {
+    /// Where commands and events go.
+    pub inbox: Arc<Inbox>,
+    /// Who gets the video.
+    pub fanout: Arc<Fanout>,
+    /// Where key frames are asked for.
+    pub video: Arc<encode::Board>,
+    /// The car's clock.
+    pub clock: CarClock,
+    /// Differs from start to start.
+    pub boot: u32,
+    /// Told when the robot has joined its room for the first time.
+    pub ready: Notify,
+}

@@ -1,0 +1,97 @@
+//! One connection's events, handed on the moment they arrive.
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use farwheel_peer::{Channel, ConnId, Connection, Event, Events, LinkState, Signal};
+use farwheel_proto::control::probe::{Ping, Pong};
+use tokio::sync::mpsc;
+use tracing::{debug, trace};
+
+use super::Shared;
+use crate::control::{Command, PeerId};
+
+/// What a connection tells the room.
+#[derive(Debug)]
+pub struct Note {
+    /// Which connection.
+    pub conn: ConnId,
+    /// What it tells.
+    pub news: News,
+}
+
+/// See [`Note`].
+#[derive(Debug)]
+pub enum News {
+    /// A signal for its peer.
+    Signal(Signal),
+    /// Another state.
+    State(LinkState),
+    /// It is over.
+    Ended,
+}
+
+/// Reads a connection's events until it is over. Commands go to the control thread from here, past the room's task.
+///
+/// `notes` full: waits; the room's task is never long busy, and the connection bounds what waits meanwhile.
+pub async fn forward(
+    peer: PeerId,
+    connection: Weak<Connection>,
+    mut events: Events,
+    shared: Arc<Shared>,
+    conn: ConnId,
+    notes: mpsc::Sender<Note>,
+) {
+    while let Some(event) = events.recv().await {
+        let news = match event {
+            Event::Message { channel: Channel::Control, data } => {
+                match Command::read(&peer, &data) {
+                    Ok(command) => shared.inbox.put_command(command),
+                    Err(error) => debug!(%peer, %error, "control datagram refused"),
+                }
+                continue;
+            }
+            Event::Message { channel: Channel::Telemetry, data } => {
+                let received = shared.clock.now();
+                match Ping::decode(&data) {
+                    Ok(Ping { sent_us }) => {
+                        if let Some(connection) = connection.upgrade() {
+                            let answered = shared.clock.now();
+                            let pong = Pong { boot: shared.boot, sent_us, received, answered };
+                            // Lost like any lossy message when the connection is ending.
+                            connection.send(Channel::Telemetry, Bytes::copy_from_slice(&pong.encode())).ok();
+                        }
+                    }
+                    Err(error) => debug!(%peer, %error, "ping refused"),
+                }
+                continue;
+            }
+            Event::Message { channel: Channel::Event, data } => {
+                trace!(%peer, bytes = data.len(), "event");
+                shared.inbox.put_event(&peer, data);
+                continue;
+            }
+            Event::KeyframeRequested => {
+                shared.video.request_keyframe();
+                continue;
+            }
+            Event::State(state) => {
+                if let (LinkState::Connected, Some(connection)) = (&state, connection.upgrade()) {
+                    shared.fanout.add(connection);
+                    shared.video.request_keyframe();
+                }
+                if let LinkState::Failed(_) = state {
+                    shared.fanout.remove(conn);
+                }
+                News::State(state)
+            }
+            Event::Signal(signal) => News::Signal(signal),
+        };
+        if notes.send(Note { conn, news }).await.is_err() {
+            break;
+        }
+    }
+    shared.fanout.remove(conn);
+    // The room is gone first only while the process ends.
+    notes.send(Note { conn, news: News::Ended }).await.ok();
+}
