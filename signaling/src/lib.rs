@@ -1,1 +1,23 @@
-//! farwheel signaling.
+//! The signalling server of Farwheel: rooms over WebSocket, STUN and TURN, health, in one process.
+//!
+//! The protocol and its rules are [`farwheel_proto::signaling`]; here are the sockets.
+//!
+//! | task | owns | input | when it ends |
+//! |---|---|---|---|
+//! | accept | the listening socket | connections | the server has stopped |
+//! | link, one per client | its WebSocket | frames; outbox of 256 messages or 512 KiB (full: `slow_consumer`) | its session waits to be resumed |
+//! | hub | every room ([`farwheel_proto::signaling::rooms::Rooms`]) | queue of 1024 (full: links stop reading) | the server has stopped |
+//! | turn | the UDP socket, every allocation | datagrams | relaying ends, WebSockets go on |
+
+pub mod config;
+mod health;
+mod http;
+mod hub;
+mod link;
+mod server;
+mod stream;
+mod tls;
+mod tokens;
+pub mod turn;
+
+pub use server::Server;

@@ -283,6 +283,15 @@ impl<H: Host> Rooms<H> {
         }
     }
 
+    /// Takes the news that a message was too large to be read.
+    pub fn handle_oversize(&mut self, link: LinkId, now: Instant) {
+        if self.links.contains_key(&link) {
+            let max = self.config.limits.message_bytes;
+            let message = format!("message has more than {max} bytes");
+            self.close(link, None, Refusal::new(ErrorCode::TooLarge, message), now);
+        }
+    }
+
     /// Takes a sign of life that is not a message, such as a WebSocket pong.
     pub fn handle_alive(&mut self, link: LinkId, now: Instant) {
         if let Some(Link { state: LinkState::Bound(peer), .. }) = self.links.get(&link) {

@@ -341,8 +341,8 @@ impl<H: Host> Rooms<H> {
                 locked: room.access == Access::Locked,
             })
         });
-        // Half of what may wait for a reader, so that a list can never make one slow.
-        let mut bytes_left = self.config.limits.queue_bytes / 2;
+        // A quarter of what may wait for a reader, so that a list alone never makes one slow.
+        let mut bytes_left = self.config.limits.queue_bytes / 4;
         let rooms = rooms
             .take(LISTED_MAX)
             .take_while(|info| {

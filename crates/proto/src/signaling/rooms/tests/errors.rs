@@ -243,6 +243,10 @@ fn a_message_too_large_closes_and_data_too_large_does_not() {
     assert_eq!(failed(&mut w, driver.link), (ErrorCode::TooLarge, false));
     w.text(driver.link, &format!(r#"{{"type":"leave"{}}}"#, " ".repeat(65_536)));
     assert_eq!(failed(&mut w, driver.link), (ErrorCode::TooLarge, true));
+    let client = w.client("a");
+    w.rooms.handle_oversize(client.link, w.now);
+    w.collect();
+    assert_eq!(failed(&mut w, client.link), (ErrorCode::TooLarge, true));
 }
 
 #[test]

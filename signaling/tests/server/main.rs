@@ -1,0 +1,8 @@
+//! The server over real sockets: a few runs of each path; the rules themselves are tested in `proto` in virtual time.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod process;
+mod support;
+mod turn;
+mod websocket;
