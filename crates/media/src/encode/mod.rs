@@ -120,23 +120,23 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// If the target is out of range; the one before stays.
+    /// If the encoder cannot do it; the target before stays.
     pub fn set_target(&mut self, target: Target) -> Result<(), Error> {
         target.check()?;
-        let change = Change::between(self.target, target);
-        let applied = match (&mut self.backend, change) {
+        match (&mut self.backend, Change::between(self.target, target)) {
             (_, Change::None) => return Ok(()),
-            (None, Change::Rate | Change::Stream) => Ok(()),
-            (Some(Backend::OpenH264(encoder)), Change::Rate) => encoder.set_rate(target),
-            (Some(_), Change::Stream) => {
-                Backend::open(self.config, target).map(|backend| self.backend = Some(backend))
+            (None, Change::Rate | Change::Stream) => {}
+            (Some(Backend::OpenH264(encoder)), Change::Rate) => {
+                if let Err(error) = encoder.set_rate(target) {
+                    // Half of it may be applied: a fresh encoder has all of it.
+                    tracing::warn!(%error, "encoder is opened afresh");
+                    self.backend = None;
+                }
             }
-        };
-        if applied.is_err() {
-            self.backend = None;
+            (Some(backend), Change::Stream) => *backend = Backend::open(self.config, target)?,
         }
         self.target = target;
-        applied
+        Ok(())
     }
 
     /// Makes the next picture a key frame. How often is the caller's to limit.
