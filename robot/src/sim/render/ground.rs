@@ -1,7 +1,7 @@
 //! The ground: road, lines, kerbs, grass, by a field of distances to the road.
 //!
 //! A field over the world holds the signed distance to the centre line and the way along it. Both are smooth, so each
-//! row of the picture asks for them every 16 pixels and goes straight between; the colour then follows from the
+//! row of the picture asks for them every 16 or 32 pixels and goes straight between; the colour then follows from the
 //! distance by a table that exists in several widths of blur, one for each size a pixel can have on the ground. Edges
 //! are therefore sharp nearby and calm far away, and a pixel costs two look-ups.
 
@@ -11,8 +11,6 @@ use super::super::track::{KERB_WIDTH, Track};
 use super::Picture;
 use super::colour::{self, Colour};
 
-/// Columns between two places where the field is read.
-const STRIDE: usize = 16;
 /// Metres between two samples of the field.
 const CELL: f32 = 0.125;
 /// The tables reach this many millimetres to either side of the centre line.
@@ -30,8 +28,6 @@ const SQUARE: f32 = 0.3;
 /// Width of a pair of mown stripes, in metres.
 const STRIPES: f32 = 3.6;
 
-/// Luma, blue and red difference, and how much of it is grass (0 to 255).
-type Entry = [u8; 4];
 
 pub(super) struct Ground {
     origin: Vec2,
@@ -45,10 +41,12 @@ pub(super) struct Ground {
     white: Table,
     /// For each metre of the lap whether a kerb is near on the left (1) and on the right (2).
     kerbs: Vec<u8>,
-    grain: Vec<i8>,
+    grain: Box<[i8; TILE * TILE]>,
     patches: Vec<f32>,
     edge_mm: f32,
     nodes: Vec<Node>,
+    /// What each node changes by from row to row, where that is taken as even.
+    next: Vec<Node>,
     above: Vec<f32>,
 }
 
@@ -60,6 +58,8 @@ struct Node {
     distance: f32,
     lateral_mm: f32,
     along: f32,
+    /// The same within the lap, in whole metres.
+    metre: usize,
     east: f32,
     north: f32,
     /// Brightness of mown stripes and patches.
@@ -67,8 +67,39 @@ struct Node {
     haze: f32,
 }
 
+impl Node {
+    /// The change per row toward this node from `from`, given that `share` of it happens in each row.
+    fn less(&self, from: &Self, share: f32, lap: f32) -> Self {
+        let way = self.along - from.along;
+        let way = if way > 0.5 * lap { way - lap } else if way < -0.5 * lap { way + lap } else { way };
+        Self {
+            drop: (self.drop - from.drop) * share,
+            distance: (self.distance - from.distance) * share,
+            lateral_mm: (self.lateral_mm - from.lateral_mm) * share,
+            along: way * share,
+            metre: self.metre,
+            east: (self.east - from.east) * share,
+            north: (self.north - from.north) * share,
+            shade: (self.shade - from.shade) * share,
+            haze: (self.haze - from.haze) * share,
+        }
+    }
+
+    fn add(&mut self, change: &Self) {
+        self.drop += change.drop;
+        self.distance += change.distance;
+        self.lateral_mm += change.lateral_mm;
+        self.along += change.along;
+        self.east += change.east;
+        self.north += change.north;
+        self.shade += change.shade;
+        self.haze += change.haze;
+    }
+}
+
 struct Table {
-    levels: Vec<Vec<Entry>>,
+    /// Luma, blue and red difference, and how much of it is grass (0 to 255), from the lowest byte.
+    levels: Vec<Vec<u32>>,
 }
 
 impl Table {
@@ -90,7 +121,7 @@ impl Table {
                         let low = (middle - 2 * texel).clamp(0, count);
                         let high = (middle + 2 * texel).clamp(low + 1, count);
                         let (a, b) = (sums[low as usize], sums[high as usize]);
-                        [0, 1, 2, 3].map(|k| ((b[k] - a[k]) / (high - low) as f64 + 0.5) as u8)
+                        u32::from_le_bytes([0, 1, 2, 3].map(|k| ((b[k] - a[k]) / (high - low) as f64 + 0.5) as u8))
                     })
                     .collect()
             })
@@ -98,7 +129,7 @@ impl Table {
         Self { levels }
     }
 
-    fn at(&self, level: usize, lateral_mm: i32) -> Entry {
+    fn at(&self, level: usize, lateral_mm: i32) -> u32 {
         let index = ((lateral_mm.clamp(-REACH, REACH - 1) + REACH) >> level) as usize;
         self.levels[level][index]
     }
@@ -145,48 +176,75 @@ impl Ground {
             patches: patches(),
             edge_mm: (half + KERB_WIDTH + 0.3) * 1000.0,
             nodes: Vec::new(),
+            next: Vec::new(),
             above: Vec::new(),
         }
     }
 
     /// Draws all ground below the horizon; `speed` in m/s blurs the grain as a shutter does.
     pub(super) fn draw(&mut self, lens: &Lens, speed: f32, picture: &mut Picture<'_>) {
+        // The field is read as densely on the ground whatever the picture's size.
+        if picture.size.width >= 960 {
+            self.draw_spans::<32>(lens, speed, picture);
+        } else {
+            self.draw_spans::<16>(lens, speed, picture);
+        }
+    }
+
+    fn draw_spans<const S: usize>(&mut self, lens: &Lens, speed: f32, picture: &mut Picture<'_>) {
         let (width, height) = (picture.size.width as usize, picture.size.height as usize);
-        let count = width.div_ceil(STRIDE) + 1;
+        let count = width.div_ceil(S) + 1;
         let mut nodes = std::mem::take(&mut self.nodes);
         let mut above = std::mem::take(&mut self.above);
         nodes.clear();
         nodes.resize(count, Node::default());
         above.clear();
-        let first = super::sky::horizon(lens, 0.0).min(super::sky::horizon(lens, width as f32));
+        let ends = (super::sky::horizon(lens, 0.0), super::sky::horizon(lens, width as f32));
+        let (first, last_horizon) = (ends.0.min(ends.1), ends.0.max(ends.1));
+        let mut next = std::mem::take(&mut self.next);
+        next.clear();
         for row in (first.max(0.0) as usize).min(height)..height {
-            self.survey(lens, row, &mut nodes);
-            let fresh = above.is_empty();
-            if fresh {
+            // Far below the horizon four rows lie on a straight line well enough.
+            let step = (row as f32 - last_horizon) as usize % 4;
+            if (row as f32) < last_horizon + 50.0 {
+                self.survey(lens, row, S, &mut nodes);
+            } else {
+                if step == 0 || next.is_empty() {
+                    next.resize(count, Node::default());
+                    self.survey(lens, row, S, &mut nodes);
+                    self.survey(lens, row + 4 - step, S, &mut next);
+                    let share = 1.0 / (4 - step) as f32;
+                    for (node, next) in nodes.iter().zip(&mut next) {
+                        *next = next.less(node, share, self.length);
+                    }
+                } else {
+                    for (node, change) in nodes.iter_mut().zip(&next) {
+                        node.add(change);
+                    }
+                }
+            }
+            if above.is_empty() {
                 above.extend(nodes.iter().map(|n| n.lateral_mm));
             }
-            // The shutter is open for 8 ms.
-            let near = nodes[count / 2].distance;
-            let smear = 0.008 * speed * lens.focal / near.max(0.2);
-            let detail = 256.0 / (1.0 + 0.06 * smear);
+            let texture = Texture::new(lens, nodes[count / 2].distance, speed);
             for n in 0..count - 1 {
-                let from = n * STRIDE;
-                let to = (from + STRIDE).min(width);
-                let span = Span { a: nodes[n], b: nodes[n + 1], fall: nodes[n].lateral_mm - above[n], row };
-                self.paint(lens, &span, from, to, detail as i32, picture);
+                let from = n * S;
+                let span = Span { a: &nodes[n], b: &nodes[n + 1], fall: nodes[n].lateral_mm - above[n], row };
+                self.paint::<S>(lens, &span, from..(from + S).min(width), texture, picture);
             }
             for (last, node) in above.iter_mut().zip(&nodes) {
                 *last = node.lateral_mm;
             }
         }
-        (self.nodes, self.above) = (nodes, above);
+        (self.nodes, self.next, self.above) = (nodes, next, above);
     }
 
-    /// Reads the field at each node of a row.
-    fn survey(&self, lens: &Lens, row: usize, nodes: &mut [Node]) {
+    /// Reads the field every `stride` columns of a row.
+    fn survey(&self, lens: &Lens, row: usize, stride: usize, nodes: &mut [Node]) {
         let start = lens.ray(0.5, row as f32 + 0.5);
-        let step = lens.right * (STRIDE as f32 / lens.focal);
+        let step = lens.right * (stride as f32 / lens.focal);
         let flat_least = lens.position.z / FAR;
+        let (right, top) = ((self.columns - 2) as f32, (self.rows - 2) as f32);
         let mut along = 0.0;
         for (n, node) in nodes.iter_mut().enumerate() {
             let ray = start + step * n as f32;
@@ -195,9 +253,9 @@ impl Ground {
             node.distance = reach;
             node.east = lens.position.x + ray.x * reach;
             node.north = lens.position.y + ray.y * reach;
-            let x = ((node.east - self.origin.x) / CELL).clamp(0.0, (self.columns - 2) as f32);
-            let y = ((node.north - self.origin.y) / CELL).clamp(0.0, (self.rows - 2) as f32);
-            let (column, line) = (x as usize, y as usize);
+            let x = ((node.east - self.origin.x) * (1.0 / CELL)).clamp(0.0, right);
+            let y = ((node.north - self.origin.y) * (1.0 / CELL)).clamp(0.0, top);
+            let (column, line) = (x as i32 as usize, y as i32 as usize);
             let (tx, ty) = (x - column as f32, y - line as f32);
             let here = line * self.columns + column;
             let (p, q) = (&self.cells[here..here + 2], &self.cells[here + self.columns..][..2]);
@@ -210,81 +268,119 @@ impl Ground {
             let apart = |way: u16| f32::from(way.wrapping_sub(p[0].1) as i16);
             let way = f32::from(p[0].1) + mix(0.0, apart(p[1].1), apart(q[0].1), apart(q[1].1));
             let way = way * (self.length / 65536.0);
+            node.metre = way.max(0.0) as i32 as usize;
             // Kept within half a lap of the node before.
-            along = if n == 0 { way } else { way + ((along - way) / self.length).round() * self.length };
-            node.along = along;
+            node.along = way;
+            if n > 0 && along - way > 0.5 * self.length {
+                node.along += self.length;
+            } else if n > 0 && way - along > 0.5 * self.length {
+                node.along -= self.length;
+            }
+            along = node.along;
             let pixel = reach / lens.focal;
             let view = reach * pixel / lens.position.z;
             node.shade = self.shade(node.east, node.north, (pixel * 20.0).max(view));
-            node.haze = 256.0 * (1.0 - (-reach * 0.0105).exp2());
+            // exp(-x) as the inverse of its series, whole at the far end.
+            let x = reach * 0.0075;
+            node.haze = 256.0 * (1.0 - 1.0 / (1.0 + x * (1.0 + x * (0.5 + x * 0.2)))).min(1.0);
         }
     }
 
     /// Brightness of stripes and patches of the grass, blurred over `blur` metres.
     fn shade(&self, east: f32, north: f32, blur: f32) -> f32 {
-        let across = (east * 0.94 + north * 0.34) / STRIPES;
-        let wave = ((across - across.floor() - 0.5).abs() - 0.25) * STRIPES;
+        // Kept positive, so that a cast rounds down: cheaper than `floor` without SSE4.1.
+        let (east, north) = (east.clamp(-900.0, 900.0) + 1024.0, north.clamp(-900.0, 900.0) + 1024.0);
+        let across = (east * 0.94 + north * 0.34) * (1.0 / STRIPES);
+        let wave = ((across - across as i32 as f32 - 0.5).abs() - 0.25) * STRIPES;
         let stripe = (wave / (blur * 0.5 + 0.05)).clamp(-1.0, 1.0);
-        let fade = 1.0 - smoothstep(STRIPES * 0.6, STRIPES * 2.2, blur);
-        let tile = |v: f32| (v * 0.55).rem_euclid(32.0);
-        let (x, y) = (tile(east), tile(north));
-        let (i, j) = (x as usize & 31, y as usize & 31);
-        let (tx, ty) = (x - x.floor(), y - y.floor());
+        let fade = 1.0 - smoothstep(STRIPES * 0.8, STRIPES * 4.0, blur);
+        let (x, y) = (east * 0.55, north * 0.55);
+        let (i, j) = (x as i32 as usize, y as i32 as usize);
+        let (tx, ty) = (x - i as f32, y - j as f32);
         let at = |i: usize, j: usize| self.patches[(j & 31) * 32 + (i & 31)];
         let low = at(i, j) + (at(i + 1, j) - at(i, j)) * tx;
         let high = at(i, j + 1) + (at(i + 1, j + 1) - at(i, j + 1)) * tx;
-        (stripe * 6.5 + (low + (high - low) * ty) * 4.0) * fade
+        (stripe * 9.0 + (low + (high - low) * ty) * 3.0) * fade
     }
 
-    fn paint(
+    fn paint<const S: usize>(
         &self,
         lens: &Lens,
-        span: &Span,
-        from: usize,
-        to: usize,
-        detail: i32,
+        span: &Span<'_>,
+        columns: std::ops::Range<usize>,
+        texture: Texture,
         picture: &mut Picture<'_>,
     ) {
-        // Only what lies below the horizon.
-        let (mut from, mut to) = (from, to);
-        let start = from;
+        let (start, mut from, mut to) = (columns.start, columns.start, columns.end);
         if span.a.drop <= 0.0 && span.b.drop <= 0.0 {
             return;
         }
+        // Only what lies below the horizon.
         if span.a.drop <= 0.0 || span.b.drop <= 0.0 {
-            let cross = start + (STRIDE as f32 * span.a.drop / (span.a.drop - span.b.drop)) as usize;
+            let cross = start + (S as f32 * span.a.drop / (span.a.drop - span.b.drop)) as usize;
             if span.a.drop <= 0.0 { from = cross.clamp(from, to) } else { to = cross.clamp(from, to) }
         }
-        let shader = Shader::new(self, lens, span, start, detail);
-        let luma = &mut picture.y[span.row * picture.stride_y..][from..to];
         let both = span.row.is_multiple_of(2) && span.row / 2 < picture.size.height as usize / 2;
-        let chroma = span.row / 2 * picture.stride_uv;
-        let range =
-            if both { chroma + from.div_ceil(2)..chroma + (to / 2).max(from.div_ceil(2)) } else { 0..0 };
-        let (u, v) = (&mut picture.u[range.clone()], &mut picture.v[range]);
-        shader.paint(from, luma, u, v);
+        let shader = Shader::<S>::new(self, lens, span, texture);
+        let run = shader.run(if both { Chroma::Wanted } else { Chroma::Not });
+        let row = span.row * picture.stride_y;
+        picture.y[row + from..row + to].copy_from_slice(&run.y[from - start..to - start]);
+        if both {
+            let row = span.row / 2 * picture.stride_uv;
+            let (first, last) = (from.div_ceil(2), (to / 2).max(from.div_ceil(2)));
+            let skip = first - start / 2;
+            picture.u[row + first..row + last].copy_from_slice(&run.u[skip..skip + last - first]);
+            picture.v[row + first..row + last].copy_from_slice(&run.v[skip..skip + last - first]);
+        }
     }
 }
 
-struct Span {
-    a: Node,
-    b: Node,
+/// How the grain is read in one row.
+#[derive(Clone, Copy)]
+struct Texture {
+    /// Texels per metre, times 256.
+    scale: f32,
+    /// Strength of the grain, 0 to 8.
+    detail: i16,
+}
+
+impl Texture {
+    fn new(lens: &Lens, distance: f32, speed: f32) -> Self {
+        let pixel = distance / lens.focal;
+        let view = distance * pixel / lens.position.z;
+        // Texels of 4 mm nearby, doubled until a pixel is no smaller than half of one.
+        let coarse = (((pixel * view).sqrt() * 333.0) as u32).max(1).ilog2().min(12);
+        // The shutter is open for 8 ms.
+        let smear = 0.008 * speed / pixel.max(1e-4);
+        let shutter = 1.0 / (1.0 + 0.06 * smear);
+        Self {
+            scale: 256.0 / (0.004 * (1 << coarse) as f32),
+            detail: (8u32.saturating_sub(coarse) as f32 * shutter + 0.5) as i16,
+        }
+    }
+}
+
+struct Span<'a> {
+    a: &'a Node,
+    b: &'a Node,
     /// Change of the lateral place since the row above, in mm.
     fall: f32,
     row: usize,
 }
 
-/// What all pixels of one span share.
-struct Shader<'a> {
+/// What all pixels of one span of `S` columns share.
+struct Shader<'a, const S: usize> {
     ground: &'a Ground,
-    start: usize,
     level: usize,
     lateral: (f32, f32),
     along: (f32, f32),
     shade: (f32, f32),
+    /// Where it starts and its step per column, in 1/256 of a texel.
     grain: ((i32, i32), (i32, i32)),
-    detail: i32,
-    haze: i32,
+    /// Strength of the grain, 0 to 8.
+    detail: i16,
+    /// 0 to 256.
+    haze: u16,
     kind: Kind,
     blur_along: f32,
     blur_mm: f32,
@@ -298,138 +394,127 @@ enum Kind {
     Marked(u8),
 }
 
-impl<'a> Shader<'a> {
-    fn new(ground: &'a Ground, lens: &Lens, span: &Span, start: usize, detail: i32) -> Self {
-        let (a, b) = (&span.a, &span.b);
-        let per = 1.0 / STRIDE as f32;
+/// The finished pixels of one span.
+struct Run<const S: usize> {
+    y: [u8; S],
+    u: [u8; S],
+    v: [u8; S],
+}
+
+impl<'a, const S: usize> Shader<'a, S> {
+    fn new(ground: &'a Ground, lens: &Lens, span: &Span<'_>, texture: Texture) -> Self {
+        let (a, b) = (span.a, span.b);
+        let per = 1.0 / S as f32;
         let lateral = (a.lateral_mm, (b.lateral_mm - a.lateral_mm) * per);
         let along = (a.along, (b.along - a.along) * per);
         let blur_mm = lateral.1.abs().max(span.fall.abs()).clamp(1.0, 8000.0);
         let level = ((blur_mm * 0.4) as u32).max(1).ilog2() as usize;
-        let pixel = a.distance / lens.focal;
-        let view = a.distance * pixel / lens.position.z;
-        // A pixel's way along the road is what is left of its length once the way across is taken.
-        let across = span.fall * 0.001;
-        let blur_along = (view * view - across * across).max(0.0).sqrt().max(along.1.abs()).max(0.002);
-        let kind = ground.kind(a, b, blur_along);
-        // Texels of 4 mm nearby, doubled until a pixel is no smaller than half of one.
-        let size = (pixel * view).sqrt();
-        let coarse = ((size / 0.003) as u32).max(1).ilog2() as i32;
-        let scale = 256.0 / (0.004 * (1 << coarse.min(12)) as f32);
-        let texel = |east: f32| (east * scale) as i64 as i32;
-        let grain_from = (texel(a.east), texel(a.north));
-        let grain_step =
-            (((b.east - a.east) * scale * per) as i32, ((b.north - a.north) * scale * per) as i32);
-        let detail = if coarse > 7 { 0 } else { (detail * (8 - coarse)) >> 3 };
+        let view = a.distance * a.distance / (lens.focal * lens.position.z);
+        let kind = ground.kind(a, b, view);
+        let blur_along = if let Kind::Marked(_) = kind {
+            // A pixel's way along the road is what is left of its length once the way across is taken.
+            let across = span.fall * 0.001;
+            (view * view - across * across).max(0.0).sqrt().max(along.1.abs()).max(0.002)
+        } else {
+            view
+        };
+        let scale = texture.scale;
+        let step = (((b.east - a.east) * scale * per) as i32, ((b.north - a.north) * scale * per) as i32);
         Self {
             ground,
-            start,
             level: level.min(LEVELS - 1),
             lateral,
             along,
             shade: (a.shade, (b.shade - a.shade) * per),
-            grain: (grain_from, grain_step),
-            detail,
-            haze: (0.5 * (a.haze + b.haze)) as i32,
+            grain: (((a.east * scale) as i32, (a.north * scale) as i32), step),
+            detail: texture.detail,
+            haze: (0.5 * (a.haze + b.haze)) as u16,
             kind,
             blur_along,
             blur_mm,
         }
     }
 
-    fn paint(&self, from: usize, luma: &mut [u8], u: &mut [u8], v: &mut [u8]) {
+    fn run(&self, with_chroma: Chroma) -> Run<S> {
+        let mut run = Run { y: [0; S], u: [0; S], v: [0; S] };
+        let mut entries = [0u32; S];
         match self.kind {
-            Kind::Grass => self.paint_grass(from, luma, u, v),
-            Kind::Mixed => self.paint_with(from, luma, u, v, |_, mm| self.ground.plain.at(self.level, mm)),
+            Kind::Grass => {
+                let grass = colour::GRASS;
+                entries = [u32::from_le_bytes([grass.y as u8, grass.u as u8, grass.v as u8, 255]); S];
+            }
+            Kind::Mixed => {
+                let table = &self.ground.plain.levels[self.level][..];
+                let (start, step) = ((self.lateral.0 * 256.0) as i32, (self.lateral.1 * 256.0) as i32);
+                let mut places = [0i32; S];
+                for (i, place) in places.iter_mut().enumerate() {
+                    let mm = start.wrapping_add(step.wrapping_mul(i as i32)) >> 8;
+                    *place = (mm.clamp(-REACH, REACH - 1) + REACH) >> self.level;
+                }
+                for (found, place) in entries.iter_mut().zip(places) {
+                    *found = table[place as usize];
+                }
+            }
             Kind::Marked(marks) => {
-                self.paint_with(from, luma, u, v, |x, mm| {
-                    self.marked(marks, self.along.0 + self.along.1 * x, mm)
-                });
+                for (i, found) in entries.iter_mut().enumerate() {
+                    let x = i as f32;
+                    let mm = (self.lateral.0 + self.lateral.1 * x) as i32;
+                    *found = self.marked(marks, self.along.0 + self.along.1 * x, mm);
+                }
             }
         }
+        self.luma(&entries, &mut run.y);
+        if with_chroma == Chroma::Wanted {
+            let keep = 256 - self.haze;
+            let far = (colour::HAZE.u as u16 * self.haze, colour::HAZE.v as u16 * self.haze);
+            for i in 0..S / 2 {
+                let found = entries[2 * i];
+                let (u, v) = ((found >> 8) as u16 & 255, (found >> 16) as u16 & 255);
+                run.u[i] = (u.wrapping_mul(keep).wrapping_add(far.0) >> 8) as u8;
+                run.v[i] = (v.wrapping_mul(keep).wrapping_add(far.1) >> 8) as u8;
+            }
+        }
+        run
     }
 
-    fn paint_grass(&self, from: usize, luma: &mut [u8], u: &mut [u8], v: &mut [u8]) {
-        let skip = (from - self.start) as i32;
-        let base = colour::GRASS;
-        let step = (self.shade.1 * 256.0) as i32;
-        let mut level = ((base.y + 0.5 + self.shade.0) * 256.0) as i32 + step * skip;
-        let keep = 256 - self.haze;
-        let far = colour::HAZE.y as i32 * self.haze;
-        if self.detail == 0 {
-            for pixel in luma {
-                *pixel = (((level >> 8) * keep + far) >> 8) as u8;
-                level += step;
+    /// Sixteen-bit arithmetic throughout, which every processor does eight at a time.
+    fn luma(&self, entries: &[u32; S], out: &mut [u8; S]) {
+        let mut grain = [0i16; S];
+        if self.detail > 0 {
+            let (from, by) = self.grain;
+            for (i, value) in grain.iter_mut().enumerate() {
+                let x = from.0.wrapping_add(by.0.wrapping_mul(i as i32)) >> 8;
+                let y = from.1.wrapping_add(by.1.wrapping_mul(i as i32)) >> 8;
+                let place = (y as usize & (TILE - 1)) * TILE + (x as usize & (TILE - 1));
+                *value = i16::from(self.ground.grain[place]);
             }
-        } else {
-            let (mut texel, by) = self.grain_at(skip);
+        }
+        // In eighths.
+        let (shade, step) = ((self.shade.0 * 256.0) as i32, (self.shade.1 * 256.0) as i32);
+        let keep = 256 - self.haze;
+        let far = colour::HAZE.y as u16 * self.haze;
+        for i in 0..S {
+            let found = entries[i];
+            let grass = (found >> 24) as i16;
+            let base = (found & 255) as i16;
+            let shade = (shade.wrapping_add(step.wrapping_mul(i as i32)) >> 5) as i16;
             // The finest grain of grass is three times that of asphalt.
-            let amount = self.detail * 26;
-            for pixel in luma {
-                let value = (level + ((self.grain(texel) * amount) >> 7)) >> 8;
-                *pixel = ((value * keep + far) >> 8) as u8;
-                level += step;
-                texel = (texel.0.wrapping_add(by.0), texel.1.wrapping_add(by.1));
-            }
+            let amount = (8 + ((grass.wrapping_mul(18)) >> 8)).wrapping_mul(self.detail);
+            let rough = grain[i].wrapping_mul(amount) >> 10;
+            let value = base.wrapping_add(shade.wrapping_mul(grass) >> 11).wrapping_add(rough) as u16;
+            out[i] = (value.wrapping_mul(keep).wrapping_add(far) >> 8) as u8;
         }
-        u.fill(hazed(base.u as i32, colour::HAZE.u as i32, self.haze));
-        v.fill(hazed(base.v as i32, colour::HAZE.v as i32, self.haze));
-    }
-
-    #[inline]
-    fn paint_with(
-        &self,
-        from: usize,
-        luma: &mut [u8],
-        u: &mut [u8],
-        v: &mut [u8],
-        entry: impl Fn(f32, i32) -> Entry,
-    ) {
-        let skip = from - self.start;
-        let step = (self.shade.1 * 256.0) as i32;
-        let mut shade = (self.shade.0 * 256.0) as i32 + step * skip as i32;
-        let keep = 256 - self.haze;
-        let far = colour::HAZE.y as i32 * self.haze;
-        let (mut texel, by) = self.grain_at(skip as i32);
-        let mut chroma = u.iter_mut().zip(v);
-        for (i, pixel) in luma.iter_mut().enumerate() {
-            let x = (i + skip) as f32;
-            let found = entry(x, (self.lateral.0 + self.lateral.1 * x) as i32);
-            let grass = i32::from(found[3]);
-            let grain = (self.grain(texel) * self.detail * (8 + ((18 * grass) >> 8))) >> 15;
-            let value = i32::from(found[0]) + ((shade * grass) >> 16) + grain;
-            *pixel = ((value * keep + far) >> 8) as u8;
-            if (i + skip) & 1 == 0
-                && let Some((u, v)) = chroma.next()
-            {
-                *u = hazed(found[1].into(), colour::HAZE.u as i32, self.haze);
-                *v = hazed(found[2].into(), colour::HAZE.v as i32, self.haze);
-            }
-            shade += step;
-            texel = (texel.0.wrapping_add(by.0), texel.1.wrapping_add(by.1));
-        }
-    }
-
-    fn grain_at(&self, skip: i32) -> ((i32, i32), (i32, i32)) {
-        let (from, by) = self.grain;
-        ((from.0.wrapping_add(by.0.wrapping_mul(skip)), from.1.wrapping_add(by.1.wrapping_mul(skip))), by)
-    }
-
-    fn grain(&self, texel: (i32, i32)) -> i32 {
-        let (x, y) = ((texel.0 >> 8) as usize & (TILE - 1), (texel.1 >> 8) as usize & (TILE - 1));
-        i32::from(self.ground.grain[y * TILE + x])
     }
 
     /// Kerb teeth and the start line; `lateral` in mm.
-    fn marked(&self, marks: u8, along: f32, lateral: i32) -> Entry {
+    fn marked(&self, marks: u8, along: f32, lateral: i32) -> u32 {
         let side = if lateral > 0 { 1 } else { 2 };
         let plain = self.ground.plain.at(self.level, lateral);
         if lateral.unsigned_abs() as f32 > self.ground.edge_mm - 750.0 - self.blur_mm {
             if marks & side == 0 {
                 return plain;
             }
-            let (red, white) =
-                (self.ground.red.at(self.level, lateral), self.ground.white.at(self.level, lateral));
+            let (red, white) = (self.ground.red.at(self.level, lateral), self.ground.white.at(self.level, lateral));
             return mix(red, white, square_wave(along / TEETH, self.blur_along / TEETH));
         }
         if marks & 4 == 0 {
@@ -447,10 +532,15 @@ impl<'a> Shader<'a> {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chroma {
+    Wanted,
+    Not,
+}
+
 impl Ground {
     fn kind(&self, a: &Node, b: &Node, blur_along: f32) -> Kind {
-        let (near, wide) =
-            (a.lateral_mm.abs().min(b.lateral_mm.abs()), a.lateral_mm.abs().max(b.lateral_mm.abs()));
+        let (near, wide) = (a.lateral_mm.abs().min(b.lateral_mm.abs()), a.lateral_mm.abs().max(b.lateral_mm.abs()));
         let blur = (b.lateral_mm - a.lateral_mm).abs();
         if near > self.edge_mm + blur && a.lateral_mm * b.lateral_mm > 0.0 {
             return Kind::Grass;
@@ -458,13 +548,12 @@ impl Ground {
         let mut marks = 0;
         if wide + blur > self.edge_mm - 800.0 {
             for node in [a, b] {
-                let metre = node.along.rem_euclid(self.length) as usize;
-                marks |= self.kerbs[metre.min(self.kerbs.len() - 1)];
+                marks |= self.kerbs[node.metre.min(self.kerbs.len() - 1)];
             }
         }
-        let way = a.along - (a.along / self.length).round() * self.length;
+        let way = (a.along - self.length * if a.along > 0.5 * self.length { 1.0 } else { 0.0 }).abs();
         let reach = 3.0 * SQUARE + blur_along + (b.along - a.along).abs() + 0.1;
-        if way.abs() < reach {
+        if way < reach || (way - self.length).abs() < reach {
             marks |= 4;
         }
         if marks == 0 { Kind::Mixed } else { Kind::Marked(marks) }
@@ -477,17 +566,15 @@ fn square_wave(at: f32, blur: f32) -> f32 {
     0.5 + ((0.25 - (phase - 0.5).abs()) / blur.max(1e-4)).clamp(-0.5, 0.5)
 }
 
-fn entry(c: Colour) -> Entry {
-    [c.y as u8, c.u as u8, c.v as u8, 0]
+fn entry(c: Colour) -> u32 {
+    u32::from_le_bytes([c.y as u8, c.u as u8, c.v as u8, 0])
 }
 
-fn mix(a: Entry, b: Entry, share: f32) -> Entry {
+fn mix(a: u32, b: u32, share: f32) -> u32 {
     let share = (share * 256.0) as i32;
-    [0, 1, 2, 3].map(|k| (i32::from(a[k]) + (((i32::from(b[k]) - i32::from(a[k])) * share) >> 8)) as u8)
-}
-
-fn hazed(value: i32, far: i32, haze: i32) -> u8 {
-    ((value * (256 - haze) + far * haze) >> 8) as u8
+    let (a, b) = (a.to_le_bytes(), b.to_le_bytes());
+    let one = |k: usize| (i32::from(a[k]) + (((i32::from(b[k]) - i32::from(a[k])) * share) >> 8)) as u8;
+    u32::from_le_bytes([one(0), one(1), one(2), one(3)])
 }
 
 /// Colour and share of grass at `across` metres from the centre line.
@@ -520,17 +607,17 @@ fn profile(across: f32, half: f32, kerb: Option<Colour>) -> (Colour, f32) {
 }
 
 /// Fine grain between -128 and 127, without a pattern that the eye could find.
-fn grain() -> Vec<i8> {
+fn grain() -> Box<[i8; TILE * TILE]> {
     let mut random = Seeded::new(11);
     let raw: Vec<f32> = (0..TILE * TILE).map(|_| random.range(-1.0, 1.0)).collect();
-    (0..TILE * TILE)
-        .map(|i| {
-            let (x, y) = (i % TILE, i / TILE);
-            let at = |dx: usize, dy: usize| raw[((y + dy) % TILE) * TILE + (x + dx) % TILE];
-            let soft = at(0, 0) + 0.6 * (at(1, 0) + at(0, 1)) + 0.35 * at(1, 1);
-            (soft * 60.0).clamp(-127.0, 127.0) as i8
-        })
-        .collect()
+    let mut tile = Box::new([0; TILE * TILE]);
+    for (i, texel) in tile.iter_mut().enumerate() {
+        let (x, y) = (i % TILE, i / TILE);
+        let at = |dx: usize, dy: usize| raw[((y + dy) % TILE) * TILE + (x + dx) % TILE];
+        let soft = at(0, 0) + 0.6 * (at(1, 0) + at(0, 1)) + 0.35 * at(1, 1);
+        *texel = (soft * 60.0).clamp(-127.0, 127.0) as i8;
+    }
+    tile
 }
 
 /// Large soft differences of the grass, -1 to 1.

@@ -77,39 +77,33 @@ impl<'a, 'c, 'p> Brush<'a, 'c, 'p> {
         self.face(corners, paint.lit(light), 1.0);
     }
 
-    /// An upright frustum with `sides` (at most 12) flat sides between two radii; `top` zero makes a cone.
-    pub(super) fn frustum(
-        &mut self,
-        foot: Vec3,
-        height: f32,
-        radii: (f32, f32),
-        shape: (usize, f32),
-        paint: Colour,
-    ) {
-        let (sides, turn) = shape;
-        let sides = sides.clamp(3, 12);
-        let mut low = [Vec3::default(); 12];
-        let mut high = [Vec3::default(); 12];
-        for k in 0..sides {
-            let out = Vec2::from_angle(turn + k as f32 * std::f32::consts::TAU / sides as f32);
-            low[k] = foot + (out * radii.0).at(0.0);
-            high[k] = foot + (out * radii.1).at(height);
+    /// An upright frustum with `shape.0` (3 to 12) flat sides between two radii; `radii.1` zero makes a cone.
+    pub(super) fn frustum(&mut self, foot: Vec3, height: f32, radii: (f32, f32), shape: (usize, f32), paint: Colour) {
+        self.underside(foot, radii.0, shape, paint);
+        self.sides(foot, height, radii, shape, paint);
+        if radii.1 > 0.001 && self.lens.position.z > foot.z + height {
+            self.lit_face(&ring(foot + vec3(0.0, 0.0, height), radii.1, shape)[..shape.0], paint);
         }
+    }
+
+    /// Its lower end, in shade, if it is above the lens.
+    pub(super) fn underside(&mut self, foot: Vec3, radius: f32, shape: (usize, f32), paint: Colour) {
         if self.lens.position.z < foot.z {
-            let mut under = low;
-            under[..sides].reverse();
-            self.face(&under[..sides], paint.lit(0.52), 1.0);
+            self.face(&ring(foot, radius, shape)[..shape.0], paint.lit(0.52), 1.0);
         }
-        for k in 0..sides {
-            let next = (k + 1) % sides;
+    }
+
+    /// Its sides alone.
+    pub(super) fn sides(&mut self, foot: Vec3, height: f32, radii: (f32, f32), shape: (usize, f32), paint: Colour) {
+        let low = ring(foot, radii.0, shape);
+        let high = ring(foot + vec3(0.0, 0.0, height), radii.1, shape);
+        for k in 0..shape.0 {
+            let next = (k + 1) % shape.0;
             if radii.1 > 0.001 {
                 self.lit_face(&[low[k], low[next], high[next], high[k]], paint);
             } else {
                 self.lit_face(&[low[k], low[next], high[k]], paint);
             }
-        }
-        if radii.1 > 0.001 {
-            self.lit_face(&high[..sides], paint);
         }
     }
 
@@ -145,6 +139,16 @@ impl<'a, 'c, 'p> Brush<'a, 'c, 'p> {
         let reach = view.z.max(0.0) * self.lens.middle.0 / self.lens.focal;
         view.z > -radius && view.x.abs() < reach + radius * 1.3
     }
+}
+
+/// The corners of a level polygon, counter-clockwise; only the first `shape.0` count.
+fn ring(middle: Vec3, radius: f32, shape: (usize, f32)) -> [Vec3; 12] {
+    let mut corners = [middle; 12];
+    for (k, corner) in corners.iter_mut().enumerate().take(shape.0) {
+        let out = Vec2::from_angle(shape.1 + k as f32 * std::f32::consts::TAU / shape.0 as f32);
+        *corner = middle + (out * radius).at(0.0);
+    }
+    corners
 }
 
 /// Share of haze at a distance in metres.

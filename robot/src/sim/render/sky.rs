@@ -12,6 +12,8 @@ use super::colour::{self, Colour};
 const STRIDE: usize = 16;
 /// The same in rows.
 const ROWS: usize = 8;
+/// Columns of a ridge that are passed over or filled at once.
+const CHUNK: usize = 32;
 /// Samples of a ridge around the horizon.
 const RIDGE: usize = 1024;
 
@@ -26,6 +28,8 @@ pub(super) struct Sky {
     lower: Vec<Colour>,
     tops: Vec<f32>,
     shades: Vec<f32>,
+    /// For each [`CHUNK`] of columns the least and the greatest of `tops`.
+    ranges: Vec<(f32, f32)>,
 }
 
 struct Ridge {
@@ -111,7 +115,7 @@ impl Sky {
                 Cloud { bearing, height: random.range(0.2, 0.46), puffs }
             })
             .collect();
-        Self { ridges, clouds, upper: Vec::new(), lower: Vec::new(), tops: Vec::new(), shades: Vec::new() }
+        Self { ridges, clouds, upper: Vec::new(), lower: Vec::new(), tops: Vec::new(), shades: Vec::new(), ranges: Vec::new() }
     }
 
     pub(super) fn draw(
@@ -180,7 +184,7 @@ impl Sky {
             let aside = -ahead.left();
             let soft = colour::SKY.mix(colour::HAZE, 0.6);
             for (lift, size, tint) in
-                [(-0.012, 1.12, colour::CLOUD_SHADE.mix(soft, 0.35)), (0.0, 1.0, colour::CLOUD)]
+                [(-0.008, 1.02, colour::CLOUD_SHADE.mix(soft, 0.3)), (0.003, 1.0, colour::CLOUD)]
             {
                 for &(along, up, radius) in &cloud.puffs {
                     let mut corners = [(0.0, 0.0); 12];
@@ -220,6 +224,10 @@ impl Sky {
             self.tops.push(horizon(lens, x as f32 + 0.5) - rise);
             self.shades.push(1.0 + ((a - b) * 260.0).clamp(-1.0, 1.0) * ridge.relief);
         }
+        self.ranges.clear();
+        self.ranges.extend(self.tops.chunks(CHUNK).map(|tops| {
+            tops.iter().fold((f32::MAX, f32::MIN), |range, &top| (range.0.min(top), range.1.max(top)))
+        }));
         let first = self.tops.iter().copied().fold(f32::MAX, f32::min).max(0.0) as usize;
         let foot = horizon(lens, 0.0).max(horizon(lens, width as f32)) + 2.0;
         let last = (foot.max(0.0) as usize).min(height);
@@ -234,19 +242,42 @@ impl Sky {
             let keep = (1.0 - haze) * (ridge.colour.y - 16.0);
             let add = 16.0 * (1.0 - haze) + haze * colour::HAZE.y;
             let luma = &mut picture.y[row * picture.stride_y..][..width];
-            for ((pixel, &top), &shade) in luma.iter_mut().zip(&self.tops).zip(&self.shades) {
-                let cover = (y + 1.0 - top).clamp(0.0, 1.0);
-                let old = f32::from(*pixel);
-                *pixel = (old + (add + keep * shade - old) * cover) as i32 as u8;
+            let chunks = luma.chunks_mut(CHUNK).zip(self.tops.chunks(CHUNK)).zip(self.shades.chunks(CHUNK));
+            for (((pixels, tops), shades), &(least, most)) in chunks.zip(&self.ranges) {
+                if y + 1.0 <= least {
+                    continue;
+                }
+                if y >= most {
+                    for (pixel, &shade) in pixels.iter_mut().zip(shades) {
+                        *pixel = (add + keep * shade) as i32 as u8;
+                    }
+                    continue;
+                }
+                for ((pixel, &top), &shade) in pixels.iter_mut().zip(tops).zip(shades) {
+                    let cover = (y + 1.0 - top).clamp(0.0, 1.0);
+                    let old = f32::from(*pixel);
+                    *pixel = (old + (add + keep * shade - old) * cover) as i32 as u8;
+                }
             }
             if row % 2 == 0 && row / 2 < height / 2 {
                 let tint = ridge.colour.mix(colour::HAZE, haze);
                 let range = row / 2 * picture.stride_uv..row / 2 * picture.stride_uv + width / 2;
                 let (u, v) = (&mut picture.u[range.clone()], &mut picture.v[range]);
-                for (x, (u, v)) in u.iter_mut().zip(v).enumerate() {
-                    let cover = ((y + 2.0 - self.tops[2 * x]) * 0.5).clamp(0.0, 1.0);
-                    *u = (f32::from(*u) + (tint.u - f32::from(*u)) * cover) as i32 as u8;
-                    *v = (f32::from(*v) + (tint.v - f32::from(*v)) * cover) as i32 as u8;
+                let chunks = u.chunks_mut(CHUNK / 2).zip(v.chunks_mut(CHUNK / 2)).zip(self.tops.chunks(CHUNK));
+                for (((u, v), tops), &(least, most)) in chunks.zip(&self.ranges) {
+                    if y + 2.0 <= least {
+                        continue;
+                    }
+                    if y >= most {
+                        u.fill(tint.u as u8);
+                        v.fill(tint.v as u8);
+                        continue;
+                    }
+                    for (x, (u, v)) in u.iter_mut().zip(v).enumerate() {
+                        let cover = ((y + 2.0 - tops[2 * x]) * 0.5).clamp(0.0, 1.0);
+                        *u = (f32::from(*u) + (tint.u - f32::from(*u)) * cover) as i32 as u8;
+                        *v = (f32::from(*v) + (tint.v - f32::from(*v)) * cover) as i32 as u8;
+                    }
                 }
             }
         }
@@ -303,10 +334,11 @@ fn sky(ray: Vec3) -> Colour {
 
 /// Fills `pixels` with a straight line from `from` to what `to` is `steps` pixels on.
 fn ramp(pixels: &mut [u8], from: f32, to: f32, steps: usize) {
-    let step = ((to - from) * (65536.0 / steps as f32)) as i32;
-    let start = (from * 65536.0) as i32 + 32768;
-    for (i, pixel) in pixels.iter_mut().enumerate() {
-        *pixel = ((start + step * i as i32) >> 16) as u8;
+    // In 1/256: sixteen bits, which every processor does eight at a time.
+    let step = ((to - from) * (256.0 / steps as f32)) as i32 as u16;
+    let start = (from * 256.0) as i32 as u16 + 128;
+    for (i, pixel) in (0u16..).zip(pixels) {
+        *pixel = (start.wrapping_add(step.wrapping_mul(i)) >> 8) as u8;
     }
 }
 

@@ -91,10 +91,10 @@ fn collect(scene: &Scene, brush: &Brush<'_, '_, '_>, queue: &mut Vec<(f32, Thing
     let corners = [low, vec2(high.x, low.y), high, vec2(low.x, high.y)];
     for k in 0..4 {
         let (from, to) = (corners[k], corners[(k + 1) % 4]);
-        let pieces = ((to - from).length() / 3.0).round().max(1.0);
+        let pieces = ((to - from).length() / 4.5).round().max(1.0);
         for p in 0..pieces as usize {
             let at = |i: usize| from + (to - from) * (i as f32 / pieces);
-            add((at(p) + at(p + 1)) * 0.5, 1.8, Thing::Fence(at(p), at(p + 1)));
+            add((at(p) + at(p + 1)) * 0.5, 2.6, Thing::Fence(at(p), at(p + 1)));
         }
     }
 }
@@ -162,7 +162,7 @@ fn draw_tree(brush: &mut Brush<'_, '_, '_>, tree: &Tree) {
     let foot = tree.position.at(0.0);
     let up = |z: f32| foot + vec3(0.0, 0.0, z * tree.height);
     let distance = brush.lens.view(foot).z;
-    let sides = if tree.height / distance.max(0.1) > 0.09 { 7 } else { 5 };
+    let sides = if tree.height / distance.max(0.1) > 0.2 { 7 } else { 5 };
     let shape = (sides, tree.turn);
     let width = crown(tree);
     match tree.species {
@@ -205,10 +205,14 @@ fn crown_of(
         let at = foot + vec3(0.0, 0.0, low * height);
         // Each band is turned alike, or its corners would not meet the next one's.
         let tone = 0.88 + 0.07 * i as f32;
-        brush.frustum(at, (high - low) * height, (narrow * width, wide * width), shape, paint.lit(tone));
+        let radii = (narrow * width, wide * width);
+        if i == 0 {
+            brush.underside(at, radii.0, shape, paint);
+        }
+        brush.sides(at, (high - low) * height, radii, shape, paint.lit(tone));
     }
     let at = foot + vec3(0.0, 0.0, 0.88 * height);
-    brush.frustum(at, 0.12 * height, (0.42 * width, 0.0), (sides, turn), paint.lit(1.08));
+    brush.sides(at, 0.12 * height, (0.42 * width, 0.0), (sides, turn), paint.lit(1.08));
 }
 
 fn ends(board: &Board) -> (Vec2, Vec2) {
@@ -430,12 +434,11 @@ fn draw_car(scene: &Scene, brush: &mut Brush<'_, '_, '_>) {
     let ground = |x: f32, y: f32| at(x, y, 0.0);
     let shade = [(0.62, 0.2), (0.62, -0.2), (-0.3, -0.3), (-0.3, 0.3)].map(|(x, y)| ground(x - 0.03, y));
     brush.face(&shade, colour::INK, 0.38);
-    let mut turned = ahead;
     for side in [1.0, -1.0] {
         let hub = scene.state.position + ahead * axle + ahead.left() * (side * TREAD / 2.0);
         brush.shadow(hub + SHADOW * 0.05, ahead * 0.12, 0.08, 0.4);
         let steer = Vec2::from_angle(-scene.state.wheels);
-        turned = ahead * steer.x + ahead.left() * steer.y;
+        let turned = ahead * steer.x + ahead.left() * steer.y;
         draw_wing(brush, &at, side);
         draw_wheel(brush, hub, turned, scene.state.odometer as f32);
     }
@@ -452,7 +455,6 @@ fn draw_car(scene: &Scene, brush: &mut Brush<'_, '_, '_>) {
         }
     }
     draw_nose(brush, &at);
-    let _ = turned;
 }
 
 fn draw_wing(brush: &mut Brush<'_, '_, '_>, at: &impl Fn(f32, f32, f32) -> Vec3, side: f32) {
