@@ -184,7 +184,7 @@ impl Car {
 
         let (sideways, yaw) = self.cornering(drive, surface.grip);
         let (sin, cos) = self.wheels.sin_cos();
-        let along = drive - resist - sideways.0 * sin;
+        let along = drive - resist - sideways.0 * sin * share;
         let across = sideways.0 * cos + sideways.1;
         let forward = self.forward + (along + self.yaw_rate * self.sideways * share) * dt;
         self.sideways += (across - self.yaw_rate * self.forward) * dt * share;

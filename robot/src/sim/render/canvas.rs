@@ -130,11 +130,8 @@ fn paint_row(
         let covered: f32 = cuts.iter().map(|&(from, to)| (to.min(high) - from.max(low)).max(0.0)).sum();
         (covered * (256.0 / CUTS as f32)) as u32
     };
-    let (full_from, full_to) = if filled == CUTS {
-        (ceil(inner.0), inner.1.min(edge).max(0.0) as i32 as usize)
-    } else {
-        (end, end)
-    };
+    let (full_from, full_to) =
+        if filled == CUTS { (ceil(inner.0), inner.1.min(edge).max(0.0) as i32 as usize) } else { (end, end) };
     let (full_from, full_to) = if full_from < full_to { (full_from, full_to) } else { (end, end) };
     for x in start..full_from.min(end) {
         paint(row, x, x + 1, share(x));

@@ -28,7 +28,6 @@ const SQUARE: f32 = 0.3;
 /// Width of a pair of mown stripes, in metres.
 const STRIPES: f32 = 3.6;
 
-
 pub(super) struct Ground {
     origin: Vec2,
     columns: usize,
@@ -71,7 +70,13 @@ impl Node {
     /// The change per row toward this node from `from`, given that `share` of it happens in each row.
     fn less(&self, from: &Self, share: f32, lap: f32) -> Self {
         let way = self.along - from.along;
-        let way = if way > 0.5 * lap { way - lap } else if way < -0.5 * lap { way + lap } else { way };
+        let way = if way > 0.5 * lap {
+            way - lap
+        } else if way < -0.5 * lap {
+            way + lap
+        } else {
+            way
+        };
         Self {
             drop: (self.drop - from.drop) * share,
             distance: (self.distance - from.distance) * share,
@@ -121,7 +126,9 @@ impl Table {
                         let low = (middle - 2 * texel).clamp(0, count);
                         let high = (middle + 2 * texel).clamp(low + 1, count);
                         let (a, b) = (sums[low as usize], sums[high as usize]);
-                        u32::from_le_bytes([0, 1, 2, 3].map(|k| ((b[k] - a[k]) / (high - low) as f64 + 0.5) as u8))
+                        u32::from_le_bytes(
+                            [0, 1, 2, 3].map(|k| ((b[k] - a[k]) / (high - low) as f64 + 0.5) as u8),
+                        )
                     })
                     .collect()
             })
@@ -514,7 +521,8 @@ impl<'a, const S: usize> Shader<'a, S> {
             if marks & side == 0 {
                 return plain;
             }
-            let (red, white) = (self.ground.red.at(self.level, lateral), self.ground.white.at(self.level, lateral));
+            let (red, white) =
+                (self.ground.red.at(self.level, lateral), self.ground.white.at(self.level, lateral));
             return mix(red, white, square_wave(along / TEETH, self.blur_along / TEETH));
         }
         if marks & 4 == 0 {
@@ -540,7 +548,8 @@ enum Chroma {
 
 impl Ground {
     fn kind(&self, a: &Node, b: &Node, blur_along: f32) -> Kind {
-        let (near, wide) = (a.lateral_mm.abs().min(b.lateral_mm.abs()), a.lateral_mm.abs().max(b.lateral_mm.abs()));
+        let (near, wide) =
+            (a.lateral_mm.abs().min(b.lateral_mm.abs()), a.lateral_mm.abs().max(b.lateral_mm.abs()));
         let blur = (b.lateral_mm - a.lateral_mm).abs();
         if near > self.edge_mm + blur && a.lateral_mm * b.lateral_mm > 0.0 {
             return Kind::Grass;
@@ -562,7 +571,7 @@ impl Ground {
 
 /// Share of the second half in a square wave of period 1, averaged over `blur`.
 fn square_wave(at: f32, blur: f32) -> f32 {
-    let phase = at - at.floor();
+    let phase = at - 0.25 - (at - 0.25).floor();
     0.5 + ((0.25 - (phase - 0.5).abs()) / blur.max(1e-4)).clamp(-0.5, 0.5)
 }
 

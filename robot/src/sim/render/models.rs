@@ -78,7 +78,14 @@ impl<'a, 'c, 'p> Brush<'a, 'c, 'p> {
     }
 
     /// An upright frustum with `shape.0` (3 to 12) flat sides between two radii; `radii.1` zero makes a cone.
-    pub(super) fn frustum(&mut self, foot: Vec3, height: f32, radii: (f32, f32), shape: (usize, f32), paint: Colour) {
+    pub(super) fn frustum(
+        &mut self,
+        foot: Vec3,
+        height: f32,
+        radii: (f32, f32),
+        shape: (usize, f32),
+        paint: Colour,
+    ) {
         self.underside(foot, radii.0, shape, paint);
         self.sides(foot, height, radii, shape, paint);
         if radii.1 > 0.001 && self.lens.position.z > foot.z + height {
@@ -94,7 +101,14 @@ impl<'a, 'c, 'p> Brush<'a, 'c, 'p> {
     }
 
     /// Its sides alone.
-    pub(super) fn sides(&mut self, foot: Vec3, height: f32, radii: (f32, f32), shape: (usize, f32), paint: Colour) {
+    pub(super) fn sides(
+        &mut self,
+        foot: Vec3,
+        height: f32,
+        radii: (f32, f32),
+        shape: (usize, f32),
+        paint: Colour,
+    ) {
         let low = ring(foot, radii.0, shape);
         let high = ring(foot + vec3(0.0, 0.0, height), radii.1, shape);
         for k in 0..shape.0 {

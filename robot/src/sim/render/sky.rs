@@ -115,7 +115,15 @@ impl Sky {
                 Cloud { bearing, height: random.range(0.2, 0.46), puffs }
             })
             .collect();
-        Self { ridges, clouds, upper: Vec::new(), lower: Vec::new(), tops: Vec::new(), shades: Vec::new(), ranges: Vec::new() }
+        Self {
+            ridges,
+            clouds,
+            upper: Vec::new(),
+            lower: Vec::new(),
+            tops: Vec::new(),
+            shades: Vec::new(),
+            ranges: Vec::new(),
+        }
     }
 
     pub(super) fn draw(
@@ -200,7 +208,7 @@ impl Sky {
                         }
                     }
                     if seen {
-                        canvas.fill(&corners, tint, if lift < 0.0 { 0.85 } else { 0.94 });
+                        canvas.fill(&corners, tint, if lift < 0.0 { 0.9 } else { 1.0 });
                     }
                 }
             }
@@ -263,7 +271,8 @@ impl Sky {
                 let tint = ridge.colour.mix(colour::HAZE, haze);
                 let range = row / 2 * picture.stride_uv..row / 2 * picture.stride_uv + width / 2;
                 let (u, v) = (&mut picture.u[range.clone()], &mut picture.v[range]);
-                let chunks = u.chunks_mut(CHUNK / 2).zip(v.chunks_mut(CHUNK / 2)).zip(self.tops.chunks(CHUNK));
+                let chunks =
+                    u.chunks_mut(CHUNK / 2).zip(v.chunks_mut(CHUNK / 2)).zip(self.tops.chunks(CHUNK));
                 for (((u, v), tops), &(least, most)) in chunks.zip(&self.ranges) {
                     if y + 2.0 <= least {
                         continue;

@@ -499,13 +499,16 @@ fn draw_nose(brush: &mut Brush<'_, '_, '_>, at: &impl Fn(f32, f32, f32) -> Vec3)
         }
         let top = [at(a.0, -a.2, a.4), at(b.0, -b.2, b.4), at(b.0, b.2, b.4), at(a.0, a.2, a.4)];
         brush.lit_face(&top, colour::BODY);
+    }
+    let light = brush.light(vec3(0.0, 0.0, 1.0));
+    for pair in frames.windows(2).rev() {
+        let (a, b) = (pair[0], pair[1]);
         let stripe = [
             at(a.0, -a.2 * 0.34, a.4),
             at(b.0, -b.2 * 0.34, b.4),
             at(b.0, b.2 * 0.34, b.4),
             at(a.0, a.2 * 0.34, a.4),
         ];
-        let light = brush.light(vec3(0.0, 0.0, 1.0));
         brush.face(&stripe, colour::PAINT.lit(light), 1.0);
     }
     let tip = frames[3];
