@@ -10,7 +10,6 @@ mod cones;
 mod geometry;
 mod lap;
 mod render;
-mod run;
 mod scenery;
 mod track;
 mod world;
@@ -19,7 +18,6 @@ pub use camera::{Camera, Lens, PAN_MAX, TILT_MAX};
 pub use car::{Controls, STEER_MAX, TREAD, WHEELBASE};
 pub use geometry::{Vec2, Vec3, vec2, vec3};
 pub use render::{Picture, Renderer};
-pub use run::{Runner, Source};
 pub use track::{KERB_WIDTH, Nearest, Point, Track};
 pub use world::{CALL_MAX, STEP, Scene, State, World};
 
