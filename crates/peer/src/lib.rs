@@ -30,6 +30,11 @@ mod watchdog;
 
 pub mod signaling;
 
+/// Directives for a log filter: the engine says a lot at `WARN` that is usual for connections, such as candidates that
+/// do not work. Programs put this before the user's own filter.
+pub const LOG_DIRECTIVES: &str = "webrtc=error,rtc=error,rtc_ice=error,rtc_dtls=error,rtc_sctp=error,\
+    rtc_srtp=error,rtc_stun=error,rtc_turn=error,rtc_interceptor=error,rtc_mdns=error";
+
 pub use config::{Bind, CandidatePolicy, Config, IceServer, Initiative, Manners, Video};
 pub use connection::{Connection, Events, Frames, SendError, Sent};
 pub use event::{Channel, Event, Failure, LinkState};
