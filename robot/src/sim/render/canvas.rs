@@ -19,6 +19,9 @@ impl<'a, 'p> Canvas<'a, 'p> {
 
     /// Fills a convex polygon, given in pixels from the top left, with `alpha` from 0 to 1.
     pub(super) fn fill(&mut self, corners: &[(f32, f32)], colour: Colour, alpha: f32) {
+        if too_small(corners) {
+            return;
+        }
         let (width, height) = (self.picture.size.width as usize, self.picture.size.height as usize);
         let weight = (alpha * 256.0) as u32;
         let (stride_y, stride_uv) = (self.picture.stride_y, self.picture.stride_uv);
@@ -35,6 +38,14 @@ impl<'a, 'p> Canvas<'a, 'p> {
             blend(&mut v[range], values.1, (cover * weight) >> 8);
         });
     }
+}
+
+/// Whether a polygon's bounds cover less than a fifth of a pixel, which nobody would see.
+fn too_small(corners: &[(f32, f32)]) -> bool {
+    let bounds = corners.iter().fold((f32::MAX, f32::MIN, f32::MAX, f32::MIN), |b, &(x, y)| {
+        (b.0.min(x), b.1.max(x), b.2.min(y), b.3.max(y))
+    });
+    (bounds.1 - bounds.0) * (bounds.3 - bounds.2) < 0.2
 }
 
 fn blend(pixels: &mut [u8], value: u8, share: u32) {

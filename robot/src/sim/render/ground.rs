@@ -360,9 +360,11 @@ impl Texture {
         // The shutter is open for 8 ms.
         let smear = 0.008 * speed / pixel.max(1e-4);
         let shutter = 1.0 / (1.0 + 0.06 * smear);
+        let detail = (8u32.saturating_sub(coarse) as f32 * shutter + 0.5) as i16;
         Self {
             scale: 256.0 / (0.004 * (1 << coarse) as f32),
-            detail: (8u32.saturating_sub(coarse) as f32 * shutter + 0.5) as i16,
+            // One eighth cannot be seen and costs as much as the whole.
+            detail: if detail > 1 { detail } else { 0 },
         }
     }
 }
@@ -518,7 +520,17 @@ impl<'a, const S: usize> Shader<'a, S> {
         let side = if lateral > 0 { 1 } else { 2 };
         let plain = self.ground.plain.at(self.level, lateral);
         if lateral.unsigned_abs() as f32 > self.ground.edge_mm - 750.0 - self.blur_mm {
-            if marks & side == 0 {
+            // The span's marks are those of both its ends; a kerb ends between them.
+            let lap = self.ground.length;
+            let way = if along < 0.0 {
+                along + lap
+            } else if along >= lap {
+                along - lap
+            } else {
+                along
+            };
+            let metre = (way.max(0.0) as usize).min(self.ground.kerbs.len() - 1);
+            if marks & self.ground.kerbs[metre] & side == 0 {
                 return plain;
             }
             let (red, white) =
