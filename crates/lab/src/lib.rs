@@ -1,1 +1,13 @@
-//! farwheel lab.
+//! Worlds in virtual time: the cores of `proto` joined by seeded links, with faults, in milliseconds of real time.
+//!
+//! * [`clock`]: virtual time and the schedule of what happens next
+//! * [`link`]: seeded links with delay, jitter, burst loss, reordering, duplication and partitions
+//! * [`drive`]: a driver, a rival, a signalling server, the robot's two processes and a car, with faults and an
+//!   oracle that watches every pulse
+//!
+//! Everything a world does follows from its seed. Nothing here reads a clock but the one `Instant` that virtual time
+//! counts from, which no result depends on.
+
+pub mod clock;
+pub mod drive;
+pub mod link;

@@ -148,12 +148,13 @@ fn events_are_as_written_down() {
 
 fn vectors(name: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{name}.json"));
-    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    file["vectors"].as_array().unwrap().clone()
+    let file: Value = serde_json::from_slice(&std::fs::read(path).expect("a golden file")).expect("JSON");
+    file["vectors"].as_array().expect("vectors").clone()
 }
 
 fn bytes(vector: &Value) -> Vec<u8> {
-    data_encoding::HEXLOWER.decode(vector["hex"].as_str().unwrap().as_bytes()).unwrap()
+    let hex = vector["hex"].as_str().expect("hex");
+    data_encoding::HEXLOWER.decode(hex.as_bytes()).expect("hex")
 }
 
 fn number<T: serde::de::DeserializeOwned>(value: &Value) -> T {

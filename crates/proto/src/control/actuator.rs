@@ -272,6 +272,8 @@ pub struct Watch {
 pub enum Health {
     /// It answers.
     Answering,
+    /// It answers that it sends neutral for its first 2 s.
+    Starting,
     /// It has not answered for 200 ms, or never: `run` writes neutral itself where it can.
     Silent,
 }
@@ -296,7 +298,10 @@ impl Watch {
     /// Whether it answers.
     pub fn health(&self, now: MachineTime) -> Health {
         match self.last {
-            Some((_, at)) if now.since(at) < REPLY_SILENCE => Health::Answering,
+            Some((reply, at)) if now.since(at) < REPLY_SILENCE => match reply.state {
+                StateCode::Starting => Health::Starting,
+                StateCode::Waiting | StateCode::Live | StateCode::Silent => Health::Answering,
+            },
             Some(_) | None => Health::Silent,
         }
     }

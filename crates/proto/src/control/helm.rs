@@ -178,20 +178,25 @@ impl Helm {
         self.tell_status();
     }
 
-    /// Takes the health of the actuator process, at each tick; tells of changes only.
+    /// Takes the health of the actuator process, at each tick; tells of changes only. An actuator that is silent or
+    /// starting is a fault: the car is disarmed, and the driver arms again when it is over.
     pub fn handle_actuator(&mut self, health: Health, now: Instant) {
-        let silent = self.failsafe.faults().contains(Fault::ActuatorSilent);
-        match (health, silent) {
-            (Health::Silent, false) => self.handle_fault(Fault::ActuatorSilent, FaultChange::Raised, now),
-            (Health::Answering, true) => self.handle_fault(Fault::ActuatorSilent, FaultChange::Cleared, now),
-            (Health::Silent, true) | (Health::Answering, false) => {}
+        for (fault, present) in [
+            (Fault::ActuatorSilent, health == Health::Silent),
+            (Fault::ActuatorStarting, health == Health::Starting),
+        ] {
+            match (self.failsafe.faults().contains(fault), present) {
+                (false, true) => self.handle_fault(fault, FaultChange::Raised, now),
+                (true, false) => self.handle_fault(fault, FaultChange::Cleared, now),
+                (true, true) | (false, false) => {}
+            }
         }
     }
 
-    /// Takes the news that the actuator process has started again: the car is disarmed.
+    /// Takes the news that the actuator process has started again: the car is disarmed, until
+    /// [`Helm::handle_actuator`] finds it answering.
     pub fn handle_actuator_restart(&mut self, now: Instant) {
-        self.handle_fault(Fault::ActuatorRestarted, FaultChange::Raised, now);
-        self.handle_fault(Fault::ActuatorRestarted, FaultChange::Cleared, now);
+        self.handle_actuator(Health::Starting, now);
     }
 
     /// Takes what cameras there are and which one is sent.

@@ -28,7 +28,7 @@ pub enum Rank {
 /// | state | request | take (owner) | hand over | release | renew | time is up |
 /// |---|---|---|---|---|---|---|
 /// | free | granted | granted | - | - | - | - |
-/// | held by the asking peer | granted anew | granted anew | granted to the other | free | lasts longer | free |
+/// | held by the asking peer | granted anew, if used | granted anew | granted to the other | free | lasts longer | free |
 /// | held by another | denied | granted, the holder loses it | refused | refused | - | free |
 ///
 /// Every grant has an epoch that no earlier one had, so a command of an earlier driver, or of the same one before,
@@ -44,7 +44,15 @@ pub struct Lease {
 #[derive(Debug)]
 enum State {
     Free,
-    Held { holder: String, until: Instant },
+    Held { holder: String, until: Instant, used: Use },
+}
+
+/// Whether a command has counted under a grant: until then, asking again gives the same one, so that a driver who
+/// asks twice on a slow link does not take it from himself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    NotYet,
+    Used,
 }
 
 /// Answer to a request.
@@ -107,7 +115,13 @@ impl Lease {
     pub fn handle_request(&mut self, peer: &str, now: Instant) -> Answer {
         match self.holder() {
             Some(holder) if holder != peer => Answer::Denied { holder: holder.to_owned() },
-            Some(_) | None => Answer::Granted(self.grant(peer, None, now)),
+            Some(_) | None => Answer::Granted(match &mut self.state {
+                State::Held { until, used: Use::NotYet, .. } => {
+                    *until = now + self.config.lasts;
+                    Grant { epoch: self.epoch, holder: peer.to_owned(), lost: None }
+                }
+                State::Held { used: Use::Used, .. } | State::Free => self.grant(peer, None, now),
+            }),
         }
     }
 
@@ -142,7 +156,7 @@ impl Lease {
     pub fn renew(&mut self, now: Instant) {
         match &mut self.state {
             State::Free => {}
-            State::Held { until, .. } => *until = now + self.config.lasts,
+            State::Held { until, used, .. } => (*until, *used) = (now + self.config.lasts, Use::Used),
         }
     }
 
@@ -157,7 +171,7 @@ impl Lease {
     /// Ends the lease if its time is up; gives who lost it.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<String> {
         match &mut self.state {
-            State::Held { holder, until } if now >= *until => {
+            State::Held { holder, until, .. } if now >= *until => {
                 let holder = std::mem::take(holder);
                 self.state = State::Free;
                 Some(holder)
@@ -169,7 +183,8 @@ impl Lease {
     fn grant(&mut self, peer: &str, lost: Option<(String, Revocation)>, now: Instant) -> Grant {
         // Zero means "no lease".
         self.epoch = self.epoch.wrapping_add(1).max(1);
-        self.state = State::Held { holder: peer.to_owned(), until: now + self.config.lasts };
+        let until = now + self.config.lasts;
+        self.state = State::Held { holder: peer.to_owned(), until, used: Use::NotYet };
         Grant { epoch: self.epoch, holder: peer.to_owned(), lost }
     }
 }

@@ -87,8 +87,8 @@ pub enum Refusal {
 pub enum Fault {
     /// The actuator process does not answer.
     ActuatorSilent = 0,
-    /// The actuator process started again.
-    ActuatorRestarted = 1,
+    /// The actuator process sends neutral for its first 2 s.
+    ActuatorStarting = 1,
     /// The outputs cannot be written.
     Output = 2,
     /// Reliable events came faster than they could be taken.
@@ -97,8 +97,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, in the order of its bit.
-    pub const ALL: [Self; 4] =
-        [Self::ActuatorSilent, Self::ActuatorRestarted, Self::Output, Self::EventsLost];
+    pub const ALL: [Self; 4] = [Self::ActuatorSilent, Self::ActuatorStarting, Self::Output, Self::EventsLost];
 }
 
 /// The faults present, one bit each.

@@ -260,24 +260,25 @@ fn run_takes_the_actuator_for_dead_after_200_ms() {
     let mut watch = Watch::default();
     let at = |ms: u64| MachineTime(ms * 1_000);
     assert_eq!(watch.health(at(0)), Health::Silent, "it has never answered");
-    let reply = Rig::new().core.reply();
-    assert_eq!(watch.handle_reply(&reply.encode(), at(1_000)), Ok(false));
+    let reply = Rig::following(live(0.4)).core.reply();
+    watch.handle_reply(&reply.encode(), at(1_000)).unwrap();
     assert_eq!(watch.health(at(1_199)), Health::Answering);
     assert_eq!(watch.health(at(1_200)), Health::Silent);
+    let error = watch.handle_reply(&[1, 17, 9], at(1_201)).unwrap_err();
+    assert_eq!(error.to_string(), "actuator reply datagram has 3 bytes, want 24");
+    assert_eq!(watch.health(at(1_201)), Health::Silent, "what cannot be read is no answer");
 }
 
 #[test]
-fn run_notices_that_the_actuator_has_started_again() {
+fn run_sees_that_the_actuator_has_started_again() {
     let mut watch = Watch::default();
-    let reply = Rig::new().core.reply();
+    let reply = Rig::following(live(0.4)).core.reply();
     assert_eq!(watch.handle_reply(&reply.encode(), MachineTime(0)), Ok(false));
-    let again = Reply { boot: 2, ..reply };
-    assert_eq!(watch.handle_reply(&again.encode(), MachineTime(1)), Ok(true));
-    assert_eq!(watch.handle_reply(&again.encode(), MachineTime(2)), Ok(false));
-    assert_eq!(
-        watch.handle_reply(&[1, 17, 9], MachineTime(3)).unwrap_err().to_string(),
-        "actuator reply datagram has 3 bytes, want 24"
-    );
+    assert_eq!(watch.health(MachineTime(1)), Health::Answering);
+    let again = Reply { boot: 2, ..Rig::new().core.reply() };
+    assert_eq!(watch.handle_reply(&again.encode(), MachineTime(2)), Ok(true));
+    assert_eq!(watch.handle_reply(&again.encode(), MachineTime(3)), Ok(false));
+    assert_eq!(watch.health(MachineTime(4)), Health::Starting);
 }
 
 fn any_setpoint() -> impl Strategy<Value = Setpoint> {

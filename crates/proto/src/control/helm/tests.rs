@@ -352,7 +352,8 @@ fn a_flood_of_events_is_cut_off_and_stopping_still_works() {
 fn events_that_no_one_reads_do_not_pile_up() {
     let mut rig = Rig::driven_by_ann();
     for _ in 0..1_000 {
-        rig.helm.handle_actuator_restart(rig.now());
+        rig.helm.handle_actuator(Health::Starting, rig.now());
+        rig.helm.handle_actuator(Health::Answering, rig.now());
     }
     assert!(rig.helm.events_dropped() > 1_500);
     rig.collect();
@@ -391,19 +392,26 @@ fn the_driver_selects_a_camera_that_exists() {
 }
 
 #[test]
-fn a_dead_actuator_disarms_and_its_return_does_not_arm() {
-    let mut rig = Rig::driven_by_ann();
-    rig.helm.handle_actuator(Health::Answering, rig.now());
-    assert!(rig.moves());
-    rig.helm.handle_actuator(Health::Silent, rig.now());
-    assert!(!rig.moves());
-    rig.helm.handle_actuator(Health::Answering, rig.now());
-    rig.drive("ann", 41, 1_000);
-    assert_eq!(rig.status(), Status::Disarmed(DisarmReason::Fault));
-    let mut rig = Rig::driven_by_ann();
-    rig.helm.handle_actuator_restart(rig.now());
-    assert_eq!(rig.status(), Status::Disarmed(DisarmReason::Fault));
-    assert!(rig.helm.failsafe().faults().is_empty());
+fn a_dead_or_restarted_actuator_disarms_and_its_return_does_not_arm() {
+    for (health, fault) in
+        [(Health::Silent, Fault::ActuatorSilent), (Health::Starting, Fault::ActuatorStarting)]
+    {
+        let mut rig = Rig::driven_by_ann();
+        rig.helm.handle_actuator(Health::Answering, rig.now());
+        assert!(rig.moves());
+        rig.helm.handle_actuator(health, rig.now());
+        assert!(!rig.moves());
+        rig.collect();
+        assert!(rig.was_told(&Recipient::All, &Body::Fault { fault, change: FaultChange::Raised }));
+        rig.helm.handle_actuator(health, rig.now());
+        rig.told.clear();
+        rig.collect();
+        assert!(rig.told.is_empty(), "told once");
+        rig.helm.handle_actuator(Health::Answering, rig.now());
+        rig.drive("ann", 41, 1_000);
+        assert_eq!(rig.status(), Status::Disarmed(DisarmReason::Fault));
+        assert!(rig.helm.failsafe().faults().is_empty());
+    }
 }
 
 proptest! {
