@@ -216,7 +216,7 @@ impl Control {
             let confirmed = reading.reply.is_some_and(|reply| {
                 reply.sequence.wrapping_sub(first) as i32 >= 0 && reply.throttle == Axis::ZERO
             });
-            if confirmed && reading.health == Health::Answering {
+            if confirmed && reading.health != Health::Silent {
                 return Stopped::Confirmed;
             }
             self.parts.inbox.take_until(Instant::now() + STOP_TICK, &mut arrivals);

@@ -370,7 +370,7 @@ impl Failsafe {
         let empty = self.battery.as_ref().is_some_and(|guard| guard.level() == BatteryLevel::Empty);
         if matches!(self.state, State::Stopped { .. }) {
             Some(Refusal::Stopped)
-        } else if now < self.boot_until {
+        } else if now < self.boot_until || self.faults == Faults::NONE.with(Fault::ActuatorStarting) {
             Some(Refusal::Starting)
         } else if !self.faults.is_empty() {
             Some(Refusal::Fault)

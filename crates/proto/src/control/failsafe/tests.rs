@@ -782,7 +782,8 @@ fn a_fault_disarms_and_stands_against_arming_while_it_lasts() {
         rig.failsafe.handle_fault(fault, FaultChange::Raised, rig.now());
         assert_eq!(rig.status(), Status::Disarmed(DisarmReason::Fault));
         rig.raise();
-        assert_eq!((rig.status(), rig.arm()), (Status::Disarmed(DisarmReason::Fault), Err(Refusal::Fault)));
+        let refusal = if fault == Fault::ActuatorStarting { Refusal::Starting } else { Refusal::Fault };
+        assert_eq!((rig.status(), rig.arm()), (Status::Disarmed(DisarmReason::Fault), Err(refusal)));
         rig.failsafe.handle_fault(fault, FaultChange::Cleared, rig.now());
         rig.raise();
         assert_eq!(rig.status(), Status::Armed);
