@@ -1,0 +1,175 @@
+//! How connections begin, collide and end.
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use farwheel_peer::{
+    Admission, Bind, Channel, Config, ConnId, Connection, Event, Failure, LinkState, Manners, Signal,
+    SignalKind, Video,
+};
+use farwheel_proto::video::FrameKind;
+use serde_json::json;
+use support::{End, Pair, Side, picture};
+
+#[tokio::test]
+async fn a_robot_may_offer_too() {
+    let robot = Config::offer(Video::Send, Manners::Polite);
+    let app = Config::answer(robot.conn, Video::Receive, Manners::Impolite);
+    let mut pair = Pair { app: End::open(app), robot: End::open(robot), delivered: Vec::new() };
+    pair.until("connected", both_connected).await;
+    pair.robot.connection.send_frame(picture(0, FrameKind::Key, 5000));
+    pair.app.frames.recv().await.expect("open");
+}
+
+#[tokio::test]
+async fn of_two_offers_at_once_the_impolite_one_counts() {
+    let polite = End::open(Config::offer(Video::Receive, Manners::Polite));
+    let impolite = End::open(Config::offer(Video::Send, Manners::Impolite));
+    let mut pair = Pair { app: polite, robot: impolite, delivered: Vec::new() };
+    let (from_polite, from_impolite) = (offer_of(&mut pair.app).await, offer_of(&mut pair.robot).await);
+    assert_eq!(pair.robot.connection.admits(&from_polite), Admission::Stale);
+    assert_eq!(pair.app.connection.admits(&from_impolite), Admission::Replace);
+    pair.app.connection.close().await;
+    pair.app = End::open(Config::answer(from_impolite.conn, Video::Receive, Manners::Polite));
+    assert_eq!(pair.app.connection.admits(&from_impolite), Admission::Mine);
+    pair.app.connection.handle_signal(from_impolite);
+    pair.until("connected", both_connected).await;
+}
+
+#[tokio::test]
+async fn signals_of_another_attempt_are_stale_and_a_new_offer_replaces() {
+    let pair = Pair::connected().await;
+    let other = ConnId::new(7);
+    for kind in [SignalKind::Answer, SignalKind::Candidate, SignalKind::CandidatesEnd, SignalKind::Bye] {
+        let signal = Signal { conn: other, kind, data: json!(null) };
+        assert_eq!(pair.robot.connection.admits(&signal), Admission::Stale, "{kind:?}");
+        pair.robot.connection.handle_signal(signal);
+    }
+    let offer = Signal { conn: other, kind: SignalKind::Offer, data: json!({"sdp": ""}) };
+    assert_eq!(pair.robot.connection.admits(&offer), Admission::Replace);
+    assert_eq!(pair.app.connection.admits(&offer), Admission::Replace);
+    assert_eq!(pair.robot.connection.state(), LinkState::Connected);
+}
+
+#[tokio::test]
+async fn a_restart_of_ice_by_either_side_keeps_the_channels() {
+    let mut pair = Pair::connected().await;
+    for (number, side) in [(0, Side::App), (1, Side::Robot)] {
+        let answers =
+            |pair: &Pair| pair.delivered.iter().filter(|signal| signal.kind == SignalKind::Answer).count();
+        let before = answers(&pair);
+        pair.end(side).connection.restart_ice();
+        pair.until("a second answer", |pair| answers(pair) > before).await;
+        let sent = Bytes::from(vec![number]);
+        pair.app.connection.send(Channel::Event, sent.clone()).expect("open");
+        assert_eq!(pair.message(Side::Robot, Channel::Event).await, sent);
+        pair.robot.connection.send_frame(picture(u32::from(number), FrameKind::Key, 3000));
+        tokio::time::timeout(support::PATIENCE, pair.app.frames.recv())
+            .await
+            .expect("in time")
+            .expect("open");
+    }
+}
+
+#[tokio::test]
+async fn two_restarts_at_once_end_in_one() {
+    let mut pair = Pair::connected().await;
+    pair.app.connection.restart_ice();
+    pair.robot.connection.restart_ice();
+    pair.until("an answer", |pair| {
+        pair.delivered.iter().filter(|signal| signal.kind == SignalKind::Answer).count() > 1
+    })
+    .await;
+    pair.robot.connection.send(Channel::Event, Bytes::from_static(b"still here")).expect("open");
+    pair.message(Side::App, Channel::Event).await;
+}
+
+#[tokio::test]
+async fn nonsense_from_the_peer_fails_the_connection_in_words() {
+    for (data, want) in [(json!({"sdp": "nonsense"}), None), (json!({}), Some("a description without sdp"))] {
+        let config = Config::answer(ConnId::new(1), Video::Send, Manners::Polite).with_bind(Bind::Loopback);
+        let (connection, mut events, _frames) = Connection::open(config);
+        connection.handle_signal(Signal { conn: ConnId::new(1), kind: SignalKind::Offer, data });
+        let failure = loop {
+            match events.recv().await.expect("not closed") {
+                Event::State(LinkState::Failed(failure)) => break failure,
+                _ => continue,
+            }
+        };
+        let Failure::Negotiation(reason) = failure else { panic!("{failure:?}") };
+        assert!(want.is_none_or(|want| reason == want), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_here_fails_the_connection_in_words() {
+    let elsewhere = "203.0.113.1".parse().expect("an address");
+    let config = Config::offer(Video::Send, Manners::Polite).with_bind(Bind::Addresses(vec![elsewhere]));
+    let (connection, mut events, _frames) = Connection::open(config);
+    loop {
+        match events.recv().await.expect("not closed") {
+            Event::State(LinkState::Failed(Failure::Transport(_))) => break,
+            _ => continue,
+        }
+    }
+    connection.close().await;
+}
+
+/// The watchdog's times are tested in its own module; this one shows that it is wired.
+#[tokio::test]
+async fn without_an_answer_the_attempt_ends() {
+    let (_connection, mut events, _frames) =
+        Connection::open(Config::offer(Video::Receive, Manners::Polite).with_bind(Bind::Loopback));
+    loop {
+        match events.recv().await.expect("not closed") {
+            Event::State(LinkState::Failed(Failure::ConnectTimeout(_))) => break,
+            _ => continue,
+        }
+    }
+}
+
+/// Its own process (nextest) or the only test that counts (each is on its own runtime, but descriptors are shared): so
+/// it compares what is open by name, not by number.
+#[tokio::test]
+async fn twenty_connects_and_closes_leave_no_socket_and_no_task() {
+    let before = own_sockets();
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    for _ in 0..20 {
+        let pair = Pair::connected().await;
+        pair.app.connection.close().await;
+        pair.robot.connection.close().await;
+    }
+    tokio::time::timeout(support::PATIENCE, async {
+        while tokio::runtime::Handle::current().metrics().num_alive_tasks() > tasks {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("tasks end");
+    if std::env::var_os("NEXTEST").is_some() {
+        assert_eq!(own_sockets().difference(&before).count(), 0);
+    }
+}
+
+fn own_sockets() -> BTreeSet<String> {
+    let names = std::fs::read_dir("/proc/self/fd").expect("a Linux system").filter_map(|entry| {
+        let link = std::fs::read_link(entry.ok()?.path()).ok()?;
+        Some(link.to_string_lossy().into_owned())
+    });
+    names.filter(|name| name.starts_with("socket:")).collect()
+}
+
+fn both_connected(pair: &Pair) -> bool {
+    [&pair.app, &pair.robot].iter().all(|end| end.connection.state() == LinkState::Connected)
+}
+
+async fn offer_of(end: &mut End) -> Signal {
+    loop {
+        match end.events.recv().await.expect("open") {
+            Event::Signal(signal) if signal.kind == SignalKind::Offer => return signal,
+            event => end.seen.push(event),
+        }
+    }
+}
