@@ -342,6 +342,8 @@ impl<'a> Task<'a> {
         match state {
             RTCPeerConnectionState::Connected => {
                 self.watchdog.handle_handshake();
+                // Otherwise the channels' handshake would begin at the engine's next timer, 200 ms later.
+                video_out::wake(&*self.engine.channels[2].1).await;
                 if !self.outlet.shared.media_open.swap(true, Ordering::AcqRel)
                     && let Some(sender) = self.engine.sender.clone()
                 {
