@@ -1,12 +1,32 @@
-//! The window: reads a [`Model`], returns [`Command`]s.
+//! The window: reads a [`Model`], returns [`Command`]s. One panel per file; none of them waits, decodes or measures.
+
+pub mod app;
+mod connect;
+mod drive;
+mod gamepad;
+mod keys;
+mod logo;
+mod notices;
+mod settings;
+mod shortcuts;
+mod stats;
+pub mod theme;
+mod units;
+mod widgets;
+pub mod window;
+
+use std::sync::Arc;
+
+pub use app::{Options, run};
+pub use window::{Page, Window};
 
 use crate::model::{Command, Model};
 use crate::render::slot::Slot;
 
 /// What the window needs of the rest of the app.
 ///
-/// Both implementations (the real session, and the canned one of the gallery and the tests) must return at once:
-/// these are called between two paints.
+/// Both implementations (the real session, and the canned one of the gallery) must return at once: these are called
+/// between two paints.
 pub trait Backend {
     /// Brings the model up to this instant; called once before each paint.
     fn refresh(&mut self, model: &mut Model);
@@ -18,5 +38,5 @@ pub trait Backend {
     fn pictures(&self) -> &Slot;
 
     /// Gives the session a way to ask for a paint, such as after a link state change.
-    fn on_change(&mut self, wake: std::sync::Arc<dyn Fn() + Send + Sync>);
+    fn on_change(&mut self, wake: Arc<dyn Fn() + Send + Sync>);
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use farwheel_media::VideoFrame;
-use farwheel_proto::video::FrameId;
+use farwheel_proto::video::{FrameId, Size};
 
 /// A decoded picture with its name on the wire.
 #[derive(Clone, Debug)]
@@ -85,6 +85,12 @@ impl Slot {
         self.lock().shown.clone()
     }
 
+    /// Size of the newest picture, taken or not.
+    pub fn size(&self) -> Option<Size> {
+        let inner = self.lock();
+        inner.newest.as_ref().or(inner.shown.as_ref()).map(|picture| picture.frame.size)
+    }
+
     /// Forgets every picture, at the end of a session.
     pub fn clear(&self) {
         let mut inner = self.lock();
@@ -123,7 +129,6 @@ impl std::fmt::Debug for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use farwheel_proto::video::Size;
 
     #[test]
     fn a_picture_not_taken_in_time_is_overtaken_by_the_newer_one() {

@@ -1,0 +1,145 @@
+//! The settings page.
+
+use eframe::egui::{self, Align, Layout, ScrollArea, Ui, vec2};
+use lucide_icons::Icon;
+
+use super::theme::{self, CONTROL, GAP, Palette, STEP, Weight, size};
+use super::widgets::{self, Tone, button, card, field, segmented, slider_row, toggle_row};
+use crate::model::settings::{Fit, Present, Units};
+use crate::model::{Command, Model};
+use crate::settings::{Settings, Theme};
+
+/// Shows the page.
+pub(crate) fn show(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
+    let mut settings = model.settings.clone();
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        egui::Frame::NONE.inner_margin(egui::Margin::same(28)).show(ui, |ui| {
+            let width = ui.available_width().min(1040.0);
+            ui.set_width(width);
+            widgets::page_title(ui, "Settings", "Kept on this computer.");
+            ui.add_space(STEP);
+            if width > 760.0 {
+                ui.horizontal_top(|ui| {
+                    ui.spacing_mut().item_spacing.x = GAP;
+                    let half = (width - GAP) / 2.0;
+                    column(ui, half, |ui| {
+                        looks(ui, &mut settings);
+                        video(ui, &mut settings);
+                    });
+                    column(ui, half, |ui| {
+                        hud(ui, &mut settings);
+                        driving(ui, &mut settings);
+                    });
+                });
+            } else {
+                column(ui, width, |ui| {
+                    looks(ui, &mut settings);
+                    video(ui, &mut settings);
+                    hud(ui, &mut settings);
+                    driving(ui, &mut settings);
+                });
+            }
+            ui.add_space(GAP);
+            about(ui);
+        });
+    });
+    if settings != model.settings {
+        out.push(Command::ChangeSettings(Box::new(settings)));
+    }
+}
+
+fn column(ui: &mut Ui, width: f32, contents: impl FnOnce(&mut Ui)) {
+    ui.allocate_ui_with_layout(vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
+        ui.set_width(width);
+        ui.spacing_mut().item_spacing.y = GAP;
+        contents(ui);
+    });
+}
+
+fn row(ui: &mut Ui, words: &str, control: impl FnOnce(&mut Ui)) {
+    ui.horizontal(|ui| {
+        ui.set_min_height(CONTROL);
+        let p = Palette::of(ui);
+        ui.label(theme::text(words, size::BODY, Weight::Medium, p.text));
+        ui.with_layout(Layout::right_to_left(Align::Center), control);
+    });
+}
+
+fn looks(ui: &mut Ui, settings: &mut Settings) {
+    card(ui, "Appearance", |ui| {
+        row(ui, "Theme", |ui| {
+            let choices = [(Theme::Dark, "Dark"), (Theme::Light, "Light"), (Theme::System, "System")];
+            segmented(ui, "Theme", &mut settings.theme, &choices);
+        });
+        row(ui, "Units", |ui| {
+            let choices = [(Units::Metric, "km/h"), (Units::Si, "m/s"), (Units::Imperial, "mph")];
+            segmented(ui, "Units", &mut settings.view.units, &choices);
+        });
+        row(ui, "Size", |ui| {
+            // Steps and not a slider: a slider would move away under the pointer while everything grows.
+            let mut step = (settings.ui_scale * 4.0).round() as i32;
+            let choices = [(3, "75 %"), (4, "100 %"), (5, "125 %"), (6, "150 %"), (8, "200 %")];
+            if segmented(ui, "Size", &mut step, &choices) {
+                settings.ui_scale = step as f32 / 4.0;
+            }
+        });
+        field(ui, "Your name, as others in the room see it", "Ada", &mut settings.name, None);
+    });
+}
+
+fn video(ui: &mut Ui, settings: &mut Settings) {
+    card(ui, "Video", |ui| {
+        row(ui, "Picture", |ui| {
+            let choices = [(Fit::Fill, "Fill the window"), (Fit::Letterbox, "Show all of it")];
+            segmented(ui, "Picture", &mut settings.view.fit, &choices);
+        });
+        row(ui, "Present", |ui| {
+            let choices = [(Present::Immediate, "At once"), (Present::Vsync, "With the screen")];
+            segmented(ui, "Present", &mut settings.view.present, &choices);
+        });
+        let p = Palette::of(ui);
+        let words = match settings.view.present {
+            Present::Immediate => "Lowest delay; on some screens a picture may be torn.",
+            Present::Vsync => "No tearing; up to one refresh later.",
+        };
+        ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
+    });
+}
+
+fn hud(ui: &mut Ui, settings: &mut Settings) {
+    card(ui, "On the drive screen", |ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        let hud = &mut settings.view.hud;
+        toggle_row(ui, "Speed and controls", "", &mut hud.speed);
+        toggle_row(ui, "Link figures", "", &mut hud.link);
+        toggle_row(ui, "Where the time goes", "", &mut settings.show_stages);
+        toggle_row(ui, "Battery and temperature", "", &mut hud.vehicle);
+        toggle_row(ui, "Lap times", "", &mut hud.laps);
+        toggle_row(ui, "Map", "", &mut hud.map);
+        let p = Palette::of(ui);
+        let words = "Picture age, state and STOP are always there.";
+        ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
+    });
+}
+
+fn driving(ui: &mut Ui, settings: &mut Settings) {
+    card(ui, "Driving", |ui| {
+        toggle_row(ui, "Rumble when the link is lost", "", &mut settings.rumble);
+        let percent = |value: f32| format!("{:.0} %", value * 100.0);
+        slider_row(ui, "Keyboard throttle", &mut settings.keyboard.throttle_max, 0.1..=1.0, percent);
+        let p = Palette::of(ui);
+        let words = "The robot has limits of its own; the smaller one counts.";
+        ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
+    });
+}
+
+fn about(ui: &mut Ui) {
+    let p = Palette::of(ui);
+    ui.horizontal(|ui| {
+        let words = concat!("Farwheel ", env!("CARGO_PKG_VERSION"));
+        ui.label(theme::text(words, size::BODY, Weight::Regular, p.faint));
+        if button(ui, Some(Icon::Copy), "Copy version", Tone::Quiet).clicked() {
+            ui.ctx().copy_text(words.into());
+        }
+    });
+}

@@ -1,0 +1,84 @@
+//! The list of keys, over any page.
+
+use eframe::egui::{self, Frame, Margin, Modal, Stroke, Ui, vec2};
+
+use super::theme::{self, HALF, Palette, Weight, size};
+use super::widgets::{Tone, icon_button};
+use super::window::Shown;
+
+/// Shows the list; a click beside it, Esc or the button closes it.
+pub(crate) fn show(ui: &Ui, shown: &mut Shown) {
+    let p = Palette::of(ui);
+    let frame = Frame::NONE
+        .fill(p.surface)
+        .stroke(Stroke::new(1.0, p.line))
+        .corner_radius(16)
+        .inner_margin(Margin::same(24))
+        .shadow(ui.visuals().popup_shadow);
+    let modal = Modal::new(egui::Id::unique("shortcuts")).frame(frame).show(ui.ctx(), |ui| {
+        ui.set_width((ui.ctx().content_rect().width() - 96.0).min(600.0));
+        ui.horizontal(|ui| {
+            ui.label(theme::text("Keyboard shortcuts", size::TITLE, Weight::Bold, p.text));
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if icon_button(ui, lucide_icons::Icon::X, "Close the list of shortcuts", Tone::Quiet)
+                    .clicked()
+                {
+                    *shown = Shown::No;
+                }
+            });
+        });
+        ui.add_space(HALF);
+        egui::ScrollArea::vertical().max_height(ui.ctx().content_rect().height() - 180.0).show(ui, |ui| {
+            ui.columns(2, |columns| {
+                group(&mut columns[0], "Driving", &DRIVING);
+                group(&mut columns[1], "Window", &WINDOW);
+                columns[1].add_space(HALF);
+                let words = "Keys drive only while no field or button has the focus. \
+                             Leaving the window lets everything go: the car stops.";
+                columns[1].label(theme::text(words, size::BODY, Weight::Regular, p.soft));
+            });
+        });
+    });
+    if modal.should_close() {
+        *shown = Shown::No;
+    }
+}
+
+fn group(ui: &mut Ui, heading: &str, keys: &[(&str, &str)]) {
+    let p = Palette::of(ui);
+    ui.label(theme::text(heading, size::BODY, Weight::Bold, p.soft));
+    egui::Grid::new(heading).num_columns(2).spacing(vec2(16.0, 6.0)).show(ui, |ui| {
+        for (key, what) in keys {
+            Frame::NONE
+                .fill(p.raised)
+                .stroke(Stroke::new(1.0, p.line))
+                .corner_radius(6)
+                .inner_margin(Margin::symmetric(8, 3))
+                .show(ui, |ui| ui.label(theme::text(*key, size::BODY, Weight::Medium, p.text)));
+            ui.label(theme::text(*what, size::BODY, Weight::Regular, p.text));
+            ui.end_row();
+        }
+    });
+}
+
+const DRIVING: [(&str, &str); 9] = [
+    ("Esc", "Emergency stop"),
+    ("Enter", "Hold for a second: arm"),
+    ("W  S", "Forward, reverse"),
+    ("A  D", "Steer"),
+    ("Space", "Brake"),
+    ("Shift", "Boost"),
+    ("Q  E", "Pan the camera"),
+    ("R  F", "Tilt the camera"),
+    ("L  H", "Lights, horn"),
+];
+
+const WINDOW: [(&str, &str); 7] = [
+    ("F1  ?", "This list"),
+    ("F2", "Drive"),
+    ("F3", "Controller"),
+    ("F4  F5", "Stats, settings"),
+    ("F10", "Hide the figures"),
+    ("F11", "Full screen"),
+    ("F12", "Snapshot"),
+];

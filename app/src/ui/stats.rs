@@ -1,0 +1,297 @@
+//! The stats page: plots of the last two minutes, percentiles, counters.
+
+use eframe::egui::{self, Align, Align2, Color32, Grid, Layout, ScrollArea, Sense, Ui, vec2};
+use egui_plot::{HLine, Line, Plot, PlotPoint, PlotPoints};
+use lucide_icons::Icon;
+
+use super::theme::{self, GAP, Palette, STEP, Weight, faded, size};
+use super::units;
+use super::widgets::{self, Tone, button, card, describe, paint_icon, paint_text};
+use crate::model::stats::{Sample, Stats};
+use crate::model::{Command, Model};
+
+/// Shows the page.
+pub(crate) fn show(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
+    let stats = &model.stats;
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        egui::Frame::NONE.inner_margin(egui::Margin::same(28)).show(ui, |ui| {
+            let width = ui.available_width().min(1280.0);
+            ui.set_width(width);
+            head(ui, stats, out);
+            if stats.samples.is_empty() {
+                empty(ui);
+                return;
+            }
+            let columns = if width > 760.0 { 2 } else { 1 };
+            let each = (width - GAP * (columns - 1) as f32) / columns as f32;
+            for row in plots(&Palette::of(ui)).chunks(columns) {
+                ui.horizontal_top(|ui| {
+                    ui.spacing_mut().item_spacing.x = GAP;
+                    for plot in row {
+                        ui.allocate_ui_with_layout(vec2(each, 0.0), Layout::top_down(Align::Min), |ui| {
+                            card(ui, "", |ui| one(ui, plot, stats));
+                        });
+                    }
+                });
+                ui.add_space(STEP);
+            }
+            ui.horizontal_top(|ui| {
+                ui.spacing_mut().item_spacing.x = GAP;
+                let wide = if columns == 2 { width * 0.62 } else { width };
+                ui.allocate_ui_with_layout(vec2(wide, 0.0), Layout::top_down(Align::Min), |ui| {
+                    card(ui, "Percentiles", |ui| table(ui, stats));
+                });
+                if columns == 2 {
+                    let rest = vec2(width - wide - GAP, 0.0);
+                    ui.allocate_ui_with_layout(rest, Layout::top_down(Align::Min), |ui| {
+                        card(ui, "Counters", |ui| counters(ui, stats));
+                    });
+                }
+            });
+            if columns == 1 {
+                card(ui, "Counters", |ui| counters(ui, stats));
+            }
+        });
+    });
+}
+
+fn head(ui: &mut Ui, stats: &Stats, out: &mut Vec<Command>) {
+    ui.horizontal(|ui| {
+        ui.vertical(|ui| {
+            let words = match stats.lasted.as_secs() {
+                0 => "Ages, delays and rates of the session, ten times a second.".to_owned(),
+                seconds => format!(
+                    "Session of {}:{:02}, the last two minutes in the plots.",
+                    seconds / 60,
+                    seconds % 60
+                ),
+            };
+            widgets::page_title(ui, "Stats", &words);
+        });
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let has_any = !stats.samples.is_empty();
+            ui.add_enabled_ui(has_any, |ui| {
+                if button(ui, Some(Icon::Download), "Export", Tone::Plain).clicked() {
+                    out.push(Command::ExportStats);
+                }
+                if button(ui, Some(Icon::Copy), "Copy", Tone::Plain).clicked() {
+                    ui.ctx().copy_text(as_text(stats));
+                }
+                if button(ui, Some(Icon::RotateCcw), "Reset", Tone::Quiet).clicked() {
+                    out.push(Command::ResetStats);
+                }
+            });
+        });
+    });
+    ui.add_space(STEP);
+}
+
+fn empty(ui: &mut Ui) {
+    let p = Palette::of(ui);
+    card(ui, "", |ui| {
+        let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 260.0), Sense::hover());
+        let at = rect.center() - vec2(0.0, 28.0);
+        paint_icon(ui, at, Align2::CENTER_CENTER, Icon::ChartSpline, 36.0, p.faint);
+        let at = rect.center() + vec2(0.0, 14.0);
+        paint_text(ui, at, Align2::CENTER_CENTER, "Nothing measured yet", size::LEAD, Weight::Bold, p.text);
+        let at = rect.center() + vec2(0.0, 38.0);
+        let words = "Connect to a robot; the plots fill by themselves.";
+        paint_text(ui, at, Align2::CENTER_CENTER, words, size::BODY, Weight::Regular, p.soft);
+        describe(ui, rect, "empty", words);
+    });
+}
+
+struct Curve {
+    name: &'static str,
+    unit: &'static str,
+    of: fn(&Sample) -> f32,
+    /// Lines at which a value gets worse.
+    marks: &'static [(f32, Mark)],
+    /// The plot reaches at least this high.
+    top: f32,
+    colour: Color32,
+}
+
+#[derive(Clone, Copy)]
+enum Mark {
+    Amber,
+    Red,
+}
+
+fn plots(p: &Palette) -> [Curve; 6] {
+    let colour = p.accent;
+    const AGE: &[(f32, Mark)] = &[(150.0, Mark::Amber), (300.0, Mark::Red)];
+    [
+        Curve { name: "Picture age", unit: "ms", of: |s| s.picture_age_ms, marks: AGE, top: 160.0, colour },
+        Curve { name: "Loop age", unit: "ms", of: |s| s.loop_age_ms, marks: AGE, top: 160.0, colour },
+        Curve { name: "Round trip", unit: "ms", of: |s| s.rtt_ms, marks: &[], top: 50.0, colour },
+        Curve { name: "Video", unit: "Mbit/s", of: |s| s.bitrate_mbps, marks: &[], top: 2.0, colour },
+        Curve { name: "Pictures", unit: "fps", of: |s| s.fps, marks: &[], top: 60.0, colour },
+        Curve {
+            name: "Loss",
+            unit: "%",
+            of: |s| s.loss_percent,
+            marks: &[(8.0, Mark::Red)],
+            top: 5.0,
+            colour,
+        },
+    ]
+}
+
+fn one(ui: &mut Ui, curve: &Curve, stats: &Stats) {
+    let p = Palette::of(ui);
+    let newest = stats.samples.back().map_or(f32::NAN, curve.of);
+    let number = if newest.is_nan() {
+        units::DASH.to_owned()
+    } else if newest < 10.0 {
+        format!("{newest:.1}")
+    } else {
+        format!("{newest:.0}")
+    };
+    let heading = ui.horizontal(|ui| {
+        ui.label(theme::text(curve.name, size::BODY, Weight::Medium, p.soft));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 4.0;
+            ui.label(theme::text(curve.unit, size::CAPTION, Weight::Regular, p.soft));
+            ui.label(theme::text(&number, size::LEAD, Weight::Bold, p.text));
+        });
+    });
+    describe(ui, heading.response.rect, curve.name, &format!("{}: {number} {}", curve.name, curve.unit));
+    let end = stats.samples.back().map_or(0.0, |sample| sample.at_s);
+    let points = |sample: &Sample| PlotPoint::new(sample.at_s - end, f64::from((curve.of)(sample)));
+    // A gap in the values is a gap in the line.
+    let samples: Vec<&Sample> = stats.samples.iter().collect();
+    let runs: Vec<Vec<PlotPoint>> = samples
+        .chunk_by(|a, b| (curve.of)(a).is_nan() == (curve.of)(b).is_nan())
+        .filter(|run| !(curve.of)(run[0]).is_nan())
+        .map(|run| run.iter().map(|sample| points(sample)).collect())
+        .collect();
+    let highest = samples.iter().map(|sample| (curve.of)(sample)).fold(curve.top, f32::max);
+    Plot::new(curve.name)
+        .height(120.0)
+        .show_background(false)
+        .show_axes([true, true])
+        .show_grid([false, true])
+        .grid_color(p.line)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .default_x_bounds(-SPAN_S, 0.0)
+        .default_y_bounds(0.0, f64::from(highest) * 1.08)
+        .y_axis_min_width(28.0)
+        .x_axis_formatter(
+            |mark, _| if mark.value < 0.0 { format!("{:.0} s", mark.value) } else { "now".into() },
+        )
+        .show(ui, |plot| {
+            plot.set_plot_bounds_x(-SPAN_S..=0.0);
+            plot.set_plot_bounds_y(0.0..=f64::from(highest) * 1.08);
+            for (at, mark) in curve.marks {
+                let colour = match mark {
+                    Mark::Amber => p.warning,
+                    Mark::Red => p.bad,
+                };
+                plot.hline(HLine::new("", f64::from(*at)).color(faded(colour, 0.55)).width(1.0));
+            }
+            for run in &runs {
+                plot.line(Line::new(curve.name, PlotPoints::Borrowed(run)).color(curve.colour).width(1.8));
+            }
+        });
+}
+
+fn table(ui: &mut Ui, stats: &Stats) {
+    let p = Palette::of(ui);
+    Grid::new("percentiles").num_columns(6).spacing(vec2(24.0, 8.0)).min_col_width(56.0).show(ui, |ui| {
+        for head in ["", "p50", "p95", "p99", "max", "count"] {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                ui.label(theme::text(head, size::CAPTION, Weight::Medium, p.faint));
+            });
+        }
+        ui.end_row();
+        for row in &stats.rows {
+            ui.label(theme::text(&row.name, size::BODY, Weight::Medium, p.soft));
+            for value in [row.p50_ms, row.p95_ms, row.p99_ms, row.max_ms] {
+                cell(ui, &milliseconds(value));
+            }
+            cell(ui, &row.count.to_string());
+            ui.end_row();
+        }
+    });
+    ui.label(theme::text("In milliseconds.", size::CAPTION, Weight::Regular, p.faint));
+}
+
+fn cell(ui: &mut Ui, words: &str) {
+    let p = Palette::of(ui);
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        ui.label(theme::text(words, size::BODY, Weight::Medium, p.text));
+    });
+}
+
+fn counters(ui: &mut Ui, stats: &Stats) {
+    let p = Palette::of(ui);
+    ui.spacing_mut().item_spacing.y = 6.0;
+    for counter in &stats.counters {
+        ui.horizontal(|ui| {
+            ui.label(theme::text(&counter.name, size::BODY, Weight::Regular, p.soft));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                ui.label(theme::text(&counter.value, size::BODY, Weight::Medium, p.text));
+            });
+        });
+    }
+}
+
+fn milliseconds(value: f64) -> String {
+    if value < 10.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
+/// Percentiles and counters as a table for the clipboard, tabs between the columns.
+pub(crate) fn as_text(stats: &Stats) -> String {
+    let mut text = String::from("quantity\tp50 ms\tp95 ms\tp99 ms\tmax ms\tcount\n");
+    for row in &stats.rows {
+        text += &format!(
+            "{}\t{}\t{}\t{}\t{}\t{}\n",
+            row.name,
+            milliseconds(row.p50_ms),
+            milliseconds(row.p95_ms),
+            milliseconds(row.p99_ms),
+            milliseconds(row.max_ms),
+            row.count
+        );
+    }
+    for counter in &stats.counters {
+        text += &format!("{}\t{}\n", counter.name, counter.value);
+    }
+    text
+}
+
+/// Length of the plots, in seconds.
+const SPAN_S: f64 = 120.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::stats::{Counter, Row};
+
+    #[test]
+    fn the_clipboard_gets_one_line_per_row_and_counter() {
+        let row = |name: &str, p50_ms| Row {
+            name: name.into(),
+            p50_ms,
+            p95_ms: 12.34,
+            p99_ms: 20.0,
+            max_ms: 31.0,
+            count: 7,
+        };
+        let stats = Stats {
+            rows: vec![row("Picture age", 9.96), row("Loop age", 41.2)],
+            counters: vec![Counter { name: "Pictures".into(), value: "1801".into() }],
+            ..Stats::default()
+        };
+        let text = as_text(&stats);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[1], "Picture age\t10.0\t12\t20\t31\t7");
+        assert_eq!(lines[3], "Pictures\t1801");
+    }
+}

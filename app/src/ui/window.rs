@@ -1,0 +1,263 @@
+//! What is on the window: which page, overlays, notices; lays the pages out and collects their commands.
+
+use eframe::egui::{self, Align2, CursorIcon, Key as EguiKey, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+use lucide_icons::Icon;
+
+use super::theme::{self, Palette, Weight, size};
+use super::widgets::{focus_ring, paint_icon, paint_text};
+use super::{connect, drive, gamepad, keys, notices, settings, shortcuts, stats};
+use crate::input::keyboard::Keys;
+use crate::model::{Command, Model};
+use crate::render::slot::Slot;
+
+/// A page of the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Page {
+    /// The connect screen, or the drive screen while there is a session.
+    #[default]
+    Drive,
+    /// Controller and mapping.
+    Gamepad,
+    /// Plots and percentiles.
+    Stats,
+    /// Settings.
+    Settings,
+}
+
+/// Whether something that can be hidden is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// Shown.
+    Yes,
+    /// Hidden.
+    #[default]
+    No,
+}
+
+impl Shown {
+    /// The other one.
+    #[must_use]
+    pub const fn flipped(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+        }
+    }
+}
+
+/// State of the window that is nobody else's business.
+#[derive(Debug, Default)]
+pub struct Window {
+    /// The page.
+    pub page: Page,
+    /// The list of shortcuts.
+    pub shortcuts: Shown,
+    /// Everything over the video but STOP and alarms is hidden.
+    pub bare: Shown,
+    connect: connect::Form,
+    drive: drive::Hold,
+    gamepad: gamepad::Tab,
+    notices: notices::Stack,
+    keys_sent: Keys,
+    steering: Option<Steering>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Steering {
+    Granted,
+    Released,
+}
+
+impl Window {
+    /// A window on a page.
+    pub fn on(page: Page) -> Self {
+        Self { page, ..Self::default() }
+    }
+
+    /// Releases the controls as soon as the window may not steer, and grants them again; called before each paint
+    /// and also while the window is hidden.
+    pub fn watch_focus(&mut self, ctx: &egui::Context, model: &Model) -> Option<Command> {
+        let has_window = ctx.input(|input| {
+            let viewport = input.viewport();
+            let is_hidden = viewport.minimized == Some(true) || viewport.occluded == Some(true);
+            viewport.focused.unwrap_or(input.focused) && !is_hidden
+        });
+        let may_steer = has_window && model.drive.is_some() && self.page == Page::Drive;
+        let wanted = if may_steer { Steering::Granted } else { Steering::Released };
+        if self.steering == Some(wanted) {
+            return None;
+        }
+        self.steering = Some(wanted);
+        self.keys_sent = Keys::NONE;
+        Some(match wanted {
+            Steering::Granted => Command::GrantControls,
+            Steering::Released => Command::ReleaseControls,
+        })
+    }
+
+    /// Shows the window's contents and returns what the user asked for. `model.notices` are taken over.
+    pub fn show(&mut self, ui: &mut Ui, model: &mut Model, pictures: &Slot) -> Vec<Command> {
+        let mut out = Vec::new();
+        self.notices.take(ui.ctx(), &mut model.notices);
+        self.shortcut_keys(ui, model, &mut out);
+        let is_driving = model.drive.is_some() && self.page == Page::Drive;
+        if is_driving {
+            let keys = if ui.ctx().memory(|memory| memory.focused().is_some()) {
+                // A control has the keyboard; only the emergency stop still goes through.
+                keys::emergency_only(ui.ctx())
+            } else {
+                keys::driving(ui.ctx())
+            };
+            if keys != self.keys_sent {
+                self.keys_sent = keys;
+                out.push(Command::Keys(keys));
+            }
+        }
+        let whole = ui.max_rect();
+        ui.painter().rect_filled(whole, 0.0, Palette::of(ui).back);
+        match (&model.drive, self.page) {
+            (Some(state), Page::Drive) => {
+                let mut cx = drive::Cx {
+                    state,
+                    model,
+                    pictures,
+                    page: &mut self.page,
+                    bare: &mut self.bare,
+                    shortcuts: &mut self.shortcuts,
+                    hold: &mut self.drive,
+                    out: &mut out,
+                };
+                drive::show(ui, whole, &mut cx);
+            }
+            (_, page) => {
+                let rail = Rect::from_min_size(whole.min, vec2(RAIL, whole.height()));
+                let body = Rect::from_min_max(pos2(rail.right(), whole.top()), whole.max);
+                self.rail(ui, rail, model, &mut out);
+                let mut body_ui =
+                    ui.new_child(egui::UiBuilder::new().max_rect(body).id_salt(("page", page as u8)));
+                body_ui.set_clip_rect(body);
+                let ui = &mut body_ui;
+                match page {
+                    Page::Drive => connect::show(ui, &mut self.connect, model, &mut out),
+                    Page::Gamepad => gamepad::show(ui, &mut self.gamepad, model, &mut out),
+                    Page::Stats => stats::show(ui, model, &mut out),
+                    Page::Settings => settings::show(ui, model, &mut out),
+                }
+            }
+        }
+        if self.shortcuts == Shown::Yes {
+            shortcuts::show(ui, &mut self.shortcuts);
+        }
+        self.notices.show(ui);
+        out
+    }
+
+    fn shortcut_keys(&mut self, ui: &Ui, model: &Model, out: &mut Vec<Command>) {
+        let pressed = |key| ui.input(|input| input.key_pressed(key));
+        let types = ui.ctx().egui_wants_keyboard_input();
+        if pressed(EguiKey::F1) || (!types && ui.input(|input| input.events.iter().any(is_question_mark))) {
+            self.shortcuts = self.shortcuts.flipped();
+        }
+        if pressed(EguiKey::F11) {
+            toggle_fullscreen(ui.ctx());
+        }
+        let goto = [
+            (EguiKey::F2, Page::Drive),
+            (EguiKey::F3, Page::Gamepad),
+            (EguiKey::F4, Page::Stats),
+            (EguiKey::F5, Page::Settings),
+        ];
+        for (key, page) in goto {
+            if pressed(key) {
+                self.page = page;
+            }
+        }
+        if model.drive.is_some() {
+            if pressed(EguiKey::F10) {
+                self.bare = self.bare.flipped();
+            }
+            if pressed(EguiKey::F12) {
+                out.push(Command::Snapshot);
+            }
+        }
+        if pressed(EguiKey::Escape) {
+            if self.shortcuts == Shown::Yes {
+                self.shortcuts = Shown::No;
+            }
+            // On the drive page this goes with the driving keys; on the others nothing else would carry it.
+            if model.drive.as_ref().is_some_and(|drive| drive.arm.is_live()) && self.page != Page::Drive {
+                out.push(Command::EmergencyStop);
+            }
+        }
+    }
+
+    fn rail(&mut self, ui: &mut Ui, rect: Rect, model: &Model, out: &mut Vec<Command>) {
+        let p = Palette::of(ui);
+        ui.painter().rect_filled(rect, 0.0, p.surface);
+        ui.painter().vline(rect.right(), rect.y_range(), (1.0, p.line));
+        let mark = Rect::from_center_size(pos2(rect.center().x, rect.top() + 36.0), vec2(36.0, 36.0));
+        super::logo::paint(ui, mark);
+        let first = if model.drive.is_some() { "Drive" } else { "Connect" };
+        let entries = [
+            (Page::Drive, if model.drive.is_some() { Icon::CarFront } else { Icon::Radio }, first),
+            (Page::Gamepad, Icon::Gamepad2, "Controller"),
+            (Page::Stats, Icon::ChartSpline, "Stats"),
+            (Page::Settings, Icon::Settings, "Settings"),
+        ];
+        let mut top = rect.top() + 80.0;
+        for (page, icon, name) in entries {
+            let cell = Rect::from_min_size(pos2(rect.left() + 8.0, top), vec2(rect.width() - 16.0, 56.0));
+            if rail_entry(ui, cell, icon, name, self.page == page) {
+                self.page = page;
+            }
+            top += 60.0;
+        }
+        let help = Rect::from_min_size(
+            pos2(rect.left() + 8.0, rect.bottom() - 64.0),
+            vec2(rect.width() - 16.0, 56.0),
+        );
+        if rail_entry(ui, help, Icon::Keyboard, "Shortcuts", self.shortcuts == Shown::Yes) {
+            self.shortcuts = self.shortcuts.flipped();
+        }
+        if model.drive.is_some() {
+            let stop = Rect::from_min_size(help.min - vec2(0.0, 68.0), vec2(help.width(), 60.0));
+            if drive::stop_button(ui, stop, drive::StopLook::Small) {
+                out.push(Command::EmergencyStop);
+            }
+        }
+    }
+}
+
+/// Asks for full screen, or for the window again.
+pub fn toggle_fullscreen(ctx: &egui::Context) {
+    let is_full = ctx.input(|input| input.viewport().fullscreen.unwrap_or(false));
+    ctx.send_viewport_cmd(egui::ViewportCommand::Fullscreen(!is_full));
+}
+
+fn is_question_mark(event: &egui::Event) -> bool {
+    matches!(event, egui::Event::Text(text) if text == "?")
+}
+
+fn rail_entry(ui: &mut Ui, rect: Rect, icon: Icon, name: &str, is_here: bool) -> bool {
+    let p = Palette::of(ui);
+    let response = ui.interact(rect, ui.scope_id().with(("rail", name)), Sense::click());
+    response.widget_info(|| WidgetInfo::selected(Role::Tab, true, is_here, name));
+    let ink = match (is_here, response.hovered()) {
+        (true, _) => p.accent,
+        (false, true) => p.text,
+        (false, false) => p.soft,
+    };
+    if is_here {
+        ui.painter().rect_filled(rect, 10.0, theme::faded(p.accent, 0.14));
+    } else if response.hovered() {
+        ui.painter().rect_filled(rect, 10.0, p.raised);
+    }
+    paint_icon(ui, rect.center() - vec2(0.0, 8.0), Align2::CENTER_CENTER, icon, 20.0, ink);
+    let at = rect.center() + vec2(0.0, 15.0);
+    paint_text(ui, at, Align2::CENTER_CENTER, name, size::CAPTION, Weight::Medium, ink);
+    focus_ring(ui, &response, rect, 10.0);
+    response.on_hover_cursor(CursorIcon::PointingHand).clicked()
+}
+
+/// Width of the side bar, in points.
+const RAIL: f32 = 80.0;
