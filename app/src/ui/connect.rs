@@ -27,8 +27,8 @@ pub(crate) fn show(ui: &mut Ui, form: &mut Form, model: &Model, out: &mut Vec<Co
     let state = &model.connect;
     let target = form.target.get_or_insert_with(|| state.prefill.clone());
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-        let width = (ui.available_width() - 2.0 * GAP).min(920.0);
-        let side = ((ui.available_width() - width) / 2.0).max(GAP);
+        let width = (ui.available_width() - 2.0 * EDGE).min(920.0);
+        let side = ((ui.available_width() - width) / 2.0).max(EDGE);
         let top = ((ui.available_height() - 560.0) / 2.5).max(28.0);
         ui.add_space(top);
         ui.horizontal_top(|ui| {
@@ -314,6 +314,9 @@ fn command_line(ui: &mut Ui, command: &str) {
             });
         });
 }
+
+/// Least distance of the page from the window's edge, as on the other pages.
+const EDGE: f32 = 28.0;
 
 #[cfg(test)]
 mod tests {

@@ -108,9 +108,8 @@ fn head(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
             }
             if state.devices.len() > 1 {
                 let p = Palette::of(ui);
-                let label = ui.label(theme::text("Device", size::BODY, Weight::Medium, p.soft));
                 let current = state.active_device().map_or("None", |device| device.name.as_str());
-                egui::ComboBox::from_id_salt("device")
+                let combo = egui::ComboBox::from_id_salt("device")
                     .selected_text(current)
                     .width(200.0)
                     .show_ui(ui, |ui| {
@@ -121,8 +120,10 @@ fn head(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
                             }
                         }
                     })
-                    .response
-                    .labelled_by(label.id);
+                    .response;
+                // Laid out from the right: the label comes to the left of what it names.
+                let label = ui.label(theme::text("Device", size::BODY, Weight::Medium, p.soft));
+                combo.labelled_by(label.id);
             }
         });
     });

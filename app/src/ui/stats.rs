@@ -1,7 +1,7 @@
 //! The stats page: plots of the last two minutes, percentiles, counters.
 
-use eframe::egui::{self, Align, Align2, Color32, Grid, Layout, ScrollArea, Sense, Ui, vec2};
-use egui_plot::{HLine, Line, Plot, PlotPoint, PlotPoints};
+use eframe::egui::{self, Align, Align2, Color32, Layout, ScrollArea, Sense, Ui, pos2, vec2};
+use egui_plot::{AxisHints, GridMark, HLine, Line, Plot, PlotPoint, PlotPoints};
 use lucide_icons::Icon;
 
 use super::theme::{self, GAP, Palette, STEP, Weight, faded, size};
@@ -170,7 +170,7 @@ fn one(ui: &mut Ui, curve: &Curve, stats: &Stats) {
     Plot::new(curve.name)
         .height(120.0)
         .show_background(false)
-        .show_axes([true, true])
+        .show_axes([false, true])
         .show_grid([false, true])
         .grid_color(p.line)
         .allow_drag(false)
@@ -180,10 +180,8 @@ fn one(ui: &mut Ui, curve: &Curve, stats: &Stats) {
         .allow_double_click_reset(false)
         .default_x_bounds(-SPAN_S, 0.0)
         .default_y_bounds(0.0, f64::from(highest) * 1.08)
-        .y_axis_min_width(28.0)
-        .x_axis_formatter(
-            |mark, _| if mark.value < 0.0 { format!("{:.0} s", mark.value) } else { "now".into() },
-        )
+        .custom_y_axes(vec![AxisHints::new_y().min_thickness(34.0).label_spacing(4.0..=8.0)])
+        .y_grid_spacer(move |_| marks(highest))
         .show(ui, |plot| {
             plot.set_plot_bounds_x(-SPAN_S..=0.0);
             plot.set_plot_bounds_y(0.0..=f64::from(highest) * 1.08);
@@ -200,32 +198,46 @@ fn one(ui: &mut Ui, curve: &Curve, stats: &Stats) {
         });
 }
 
-fn table(ui: &mut Ui, stats: &Stats) {
-    let p = Palette::of(ui);
-    Grid::new("percentiles").num_columns(6).spacing(vec2(24.0, 8.0)).min_col_width(56.0).show(ui, |ui| {
-        for head in ["", "p50", "p95", "p99", "max", "count"] {
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                ui.label(theme::text(head, size::CAPTION, Weight::Medium, p.faint));
-            });
-        }
-        ui.end_row();
-        for row in &stats.rows {
-            ui.label(theme::text(&row.name, size::BODY, Weight::Medium, p.soft));
-            for value in [row.p50_ms, row.p95_ms, row.p99_ms, row.max_ms] {
-                cell(ui, &milliseconds(value));
-            }
-            cell(ui, &row.count.to_string());
-            ui.end_row();
-        }
-    });
-    ui.label(theme::text("In milliseconds.", size::CAPTION, Weight::Regular, p.faint));
+/// Two to four round numbers from zero up to `highest`.
+fn marks(highest: f32) -> Vec<GridMark> {
+    let highest = f64::from(highest).max(f64::MIN_POSITIVE);
+    let decade = 10.0_f64.powf((highest / 2.0).log10().floor());
+    let step = [5.0, 2.0, 1.0].map(|part| part * decade).into_iter().find(|step| highest / step >= 2.0);
+    let step = step.unwrap_or(decade);
+    (0..=(highest / step) as u32)
+        .map(|index| GridMark { value: f64::from(index) * step, step_size: step })
+        .collect()
 }
 
-fn cell(ui: &mut Ui, words: &str) {
+fn table(ui: &mut Ui, stats: &Stats) {
     let p = Palette::of(ui);
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        ui.label(theme::text(words, size::BODY, Weight::Medium, p.text));
-    });
+    let (head, _) = ui.allocate_exact_size(vec2(ui.available_width(), 20.0), Sense::hover());
+    let column = ((head.width() - 120.0) / 5.0).min(140.0);
+    let x = |index: usize| head.left() + 120.0 + column * (index + 1) as f32;
+    for (index, words) in ["p50", "p95", "p99", "max", "count"].into_iter().enumerate() {
+        let at = pos2(x(index), head.center().y);
+        paint_text(ui, at, Align2::RIGHT_CENTER, words, size::CAPTION, Weight::Medium, p.soft);
+    }
+    ui.spacing_mut().item_spacing.y = 0.0;
+    for row in &stats.rows {
+        let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 28.0), Sense::hover());
+        ui.painter().hline(rect.x_range(), rect.top(), (1.0, p.line));
+        let middle = rect.center().y;
+        let at = pos2(rect.left(), middle);
+        paint_text(ui, at, Align2::LEFT_CENTER, &row.name, size::BODY, Weight::Medium, p.soft);
+        let values = [row.p50_ms, row.p95_ms, row.p99_ms, row.max_ms].map(milliseconds);
+        let count = row.count.to_string();
+        for (index, words) in values.iter().chain([&count]).enumerate() {
+            let at = pos2(x(index), middle);
+            paint_text(ui, at, Align2::RIGHT_CENTER, words, size::BODY, Weight::Medium, p.text);
+        }
+        let [p50, p95, p99, max] = values;
+        let spoken =
+            format!("{}: p50 {p50}, p95 {p95}, p99 {p99}, max {max} milliseconds, {count} values", row.name);
+        describe(ui, rect, &row.name, &spoken);
+    }
+    ui.add_space(STEP);
+    ui.label(theme::text("In milliseconds.", size::CAPTION, Weight::Regular, p.soft));
 }
 
 fn counters(ui: &mut Ui, stats: &Stats) {
@@ -272,6 +284,18 @@ const SPAN_S: f64 = 120.0;
 mod tests {
     use super::*;
     use crate::model::stats::{Counter, Row};
+
+    #[test]
+    fn plots_have_two_to_four_round_marks_above_zero() {
+        for (highest, want) in
+            [(160.0, 50.0), (50.0, 20.0), (2.2, 1.0), (60.0, 20.0), (5.0, 2.0), (990.0, 200.0)]
+        {
+            let marks = marks(highest);
+            assert!((2..=5).contains(&marks.len()), "{highest}: {} marks", marks.len());
+            assert!((marks[1].value - want).abs() < 1e-9, "{highest}: {} apart, want {want}", marks[1].value);
+            assert_eq!(marks[0].value, 0.0);
+        }
+    }
 
     #[test]
     fn the_clipboard_gets_one_line_per_row_and_counter() {

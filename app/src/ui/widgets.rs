@@ -76,7 +76,7 @@ pub(crate) fn button_sized(
         let mut at = rect.center().x - (galley.size().x + icon_width) / 2.0;
         if let Some(icon) = icon {
             let glyph = char::from(icon).to_string();
-            painter.text(pos2(at, rect.center().y), Align2::LEFT_CENTER, glyph, icon_font(16.0), ink);
+            painter.text(pos2(at, rect.center().y + 1.0), Align2::LEFT_CENTER, glyph, icon_font(16.0), ink);
             at += icon_width;
         }
         painter.galley(pos2(at, rect.center().y - galley.size().y / 2.0), galley, ink);
@@ -118,48 +118,38 @@ pub(crate) fn segmented<T: PartialEq + Copy>(
 ) -> bool {
     let p = Palette::of(ui);
     let before = *value;
-    Frame::NONE.fill(p.raised).corner_radius(CornerRadius::same(8)).inner_margin(Margin::same(3)).show(
-        ui,
-        |ui| {
-            ui.horizontal(|ui| {
-                ui.spacing_mut().item_spacing.x = 2.0;
-                for (choice, words) in choices {
-                    let is_chosen = *value == *choice;
-                    let galley = ui.painter().layout_no_wrap(
-                        (*words).into(),
-                        font(size::BODY, Weight::Medium),
-                        Color32::WHITE,
-                    );
-                    let wanted = vec2(galley.size().x + 24.0, CONTROL - 6.0);
-                    let (rect, response) = ui.allocate_exact_size(wanted, Sense::click());
-                    response.widget_info(|| {
-                        WidgetInfo::selected(Role::RadioButton, true, is_chosen, format!("{what}: {words}"))
-                    });
-                    if response.clicked() {
-                        *value = *choice;
-                    }
-                    let ink = if is_chosen {
-                        ui.painter().rect_filled(rect, 6.0, p.surface);
-                        ui.painter().rect_stroke(rect, 6.0, Stroke::new(1.0, p.line), StrokeKind::Inside);
-                        p.text
-                    } else if response.hovered() {
-                        p.text
-                    } else {
-                        p.soft
-                    };
-                    ui.painter().text(
-                        rect.center(),
-                        Align2::CENTER_CENTER,
-                        words,
-                        font(size::BODY, Weight::Medium),
-                        ink,
-                    );
-                    focus_ring(ui, &response, rect, 6.0);
-                    response.on_hover_cursor(CursorIcon::PointingHand);
-                }
-            });
-        },
-    );
+    let words_font = font(size::BODY, Weight::Medium);
+    let widths: Vec<f32> = choices
+        .iter()
+        .map(|(_, words)| {
+            let galley = ui.painter().layout_no_wrap((*words).into(), words_font.clone(), p.text);
+            galley.size().x + 24.0
+        })
+        .collect();
+    let total = widths.iter().sum::<f32>() + 6.0;
+    let (rect, whole) = ui.allocate_exact_size(vec2(total, CONTROL), Sense::hover());
+    ui.painter().rect_filled(rect, 8.0, p.raised);
+    let mut left = rect.left() + 3.0;
+    for (index, ((choice, words), width)) in choices.iter().zip(widths).enumerate() {
+        let part = Rect::from_min_size(pos2(left, rect.top() + 3.0), vec2(width, CONTROL - 6.0));
+        left += width;
+        let response = ui.interact(part, whole.id.with(index), Sense::click());
+        let is_chosen = before == *choice;
+        response.widget_info(|| {
+            WidgetInfo::selected(Role::RadioButton, true, is_chosen, format!("{what}: {words}"))
+        });
+        if response.clicked() {
+            *value = *choice;
+        }
+        if is_chosen {
+            ui.painter().rect_filled(part, 6.0, p.surface);
+            ui.painter().rect_stroke(part, 6.0, Stroke::new(1.0, p.line), StrokeKind::Inside);
+        }
+        let ink = if is_chosen || response.hovered() { p.text } else { p.soft };
+        ui.painter().text(part.center(), Align2::CENTER_CENTER, words, words_font.clone(), ink);
+        focus_ring(ui, &response, part, 6.0);
+        response.on_hover_cursor(CursorIcon::PointingHand);
+    }
     *value != before
 }
 
@@ -225,6 +215,16 @@ pub(crate) fn slider_row(
             )
             .inner;
         ui.spacing_mut().slider_width = (ui.available_width() - 72.0).max(60.0);
+        // A ring in the accent's colour on a thin rail.
+        ui.spacing_mut().interact_size.y = 22.0;
+        let visuals = ui.visuals_mut();
+        visuals.handle_shape = egui::style::HandleShape::Circle;
+        visuals.selection.bg_fill = p.accent;
+        for widget in
+            [&mut visuals.widgets.inactive, &mut visuals.widgets.hovered, &mut visuals.widgets.active]
+        {
+            widget.fg_stroke = Stroke::new(2.0, p.accent);
+        }
         let slider = ui
             .add(egui::Slider::new(value, range).show_value(false).trailing_fill(true))
             .labelled_by(label.id);

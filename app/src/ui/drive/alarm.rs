@@ -20,7 +20,7 @@ use crate::ui::widgets::{Tone, button_sized, describe, paint_icon, paint_text};
 pub(crate) fn border(ui: &Ui, rect: Rect, state: &Drive) {
     let p = Palette::of(ui);
     match state.picture {
-        Picture::Frozen { .. } => hatch(ui, rect, p.warning),
+        Picture::Frozen { .. } => hatch(ui, rect, theme::DARK.warning),
         Picture::Lost { .. } => hatch(ui, rect, p.alarm),
         Picture::None | Picture::Live => {
             if matches!(state.arm, Arm::Stopped { .. }) {
@@ -88,11 +88,11 @@ pub(crate) fn show(ui: &Ui, rect: Rect, cx: &Cx<'_>, room: Room) {
                 "This is not what is in front of the car.".to_owned(),
                 "The link is up; throttle is limited until pictures come.".into(),
             ];
-            (Icon::Snowflake, p.warning, "PICTURE FROZEN", since, lines)
+            (Icon::Snowflake, theme::DARK.warning, "PICTURE FROZEN", since, lines)
         }
         (Picture::None | Picture::Live, _) => return,
     };
-    let wanted = vec2(420.0_f32.min(rect.width() - 64.0), 188.0);
+    let wanted = vec2(420.0_f32.min(rect.width() - 64.0), 192.0);
     let centre = if room.tall { rect.center() - vec2(0.0, 24.0) } else { rect.center() - vec2(0.0, 44.0) };
     let panel = Rect::from_center_size(centre, wanted);
     let ground = Color32::from_rgba_unmultiplied(10, 11, 13, 235);
@@ -104,16 +104,16 @@ pub(crate) fn show(ui: &Ui, rect: Rect, cx: &Cx<'_>, room: Room) {
     let seconds = words(since);
     let middle = panel.center().x;
     let top = panel.top();
-    let title_font = theme::font(size::LEAD, Weight::Bold);
+    let title_font = theme::font(size::TITLE, Weight::Bold);
     let galley = ui.painter().layout_no_wrap(title.into(), title_font, ink);
-    let start = middle - (galley.size().x + 28.0) / 2.0;
-    paint_icon(ui, pos2(start, top + 30.0), Align2::LEFT_CENTER, icon, 20.0, ink);
-    let at = pos2(start + 28.0, top + 30.0);
-    paint_text(ui, at, Align2::LEFT_CENTER, title, size::LEAD, Weight::Bold, ink);
-    let at = pos2(middle, top + 80.0);
+    let start = middle - (galley.size().x + 34.0) / 2.0;
+    paint_icon(ui, pos2(start, top + 36.0), Align2::LEFT_CENTER, icon, 24.0, ink);
+    let at = pos2(start + 34.0, top + 36.0);
+    paint_text(ui, at, Align2::LEFT_CENTER, title, size::TITLE, Weight::Bold, ink);
+    let at = pos2(middle, top + 88.0);
     paint_text(ui, at, Align2::CENTER_CENTER, &seconds, size::DISPLAY, Weight::Bold, Color32::WHITE);
     for (index, line) in lines.iter().enumerate() {
-        let at = pos2(middle, top + 132.0 + 22.0 * index as f32);
+        let at = pos2(middle, top + 140.0 + 22.0 * index as f32);
         let (weight, ink) =
             if index == 0 { (Weight::Medium, theme::DARK.text) } else { (Weight::Regular, theme::DARK.soft) };
         paint_text(ui, at, Align2::CENTER_CENTER, line, size::BODY, weight, ink);

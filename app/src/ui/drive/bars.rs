@@ -26,8 +26,9 @@ pub(crate) fn show(ui: &mut Ui, inner: Rect, cx: &Cx<'_>, room: Room) {
     throttle(ui, Rect::from_min_size(rect.min + vec2(16.0, 16.0), vec2(40.0, 96.0)), state);
     let column = Rect::from_min_max(rect.min + vec2(72.0, 12.0), rect.max - vec2(16.0, 12.0));
     let base = column.top() + 52.0;
+    let ink = if state.vehicle.speed.is_some() { p.text } else { p.faint };
     let at = pos2(column.left(), base);
-    let end = paint_text(ui, at, Align2::LEFT_BOTTOM, &number, size::DISPLAY, Weight::Bold, p.text);
+    let end = paint_text(ui, at, Align2::LEFT_BOTTOM, &number, size::DISPLAY, Weight::Bold, ink);
     let at = pos2(end.right() + 8.0, base - 10.0);
     paint_text(ui, at, Align2::LEFT_BOTTOM, unit, size::LEAD, Weight::Medium, p.soft);
     if state.vehicle.speed.is_some_and(|speed| speed < -0.05) {

@@ -101,7 +101,8 @@ fn arm_control(ui: &mut Ui, rect: Rect, cx: &mut Cx<'_>) {
         Arm::Unknown => (Icon::Lock, p.faint, "Arm", "waiting", 0.0),
         Arm::Disarmed => (Icon::Power, p.text, "Arm", "hold 1 s · Enter", 0.0),
         Arm::Arming { progress } => (Icon::Power, p.accent, "Arm", "keep holding", *progress),
-        Arm::Armed | Arm::LinkLoss => (Icon::LockOpen, p.good, "Disarm", "click", 1.0),
+        Arm::Armed => (Icon::LockOpen, p.good, "Disarm", "click", 1.0),
+        Arm::LinkLoss => (Icon::LockOpen, p.warning, "Disarm", "click", 1.0),
         Arm::Stopped { .. } => (Icon::Lock, p.faint, "Stopped", "", 0.0),
         Arm::Fault { .. } => (Icon::TriangleAlert, p.bad, "Fault", "cannot arm", 0.0),
     };
@@ -114,9 +115,8 @@ fn arm_control(ui: &mut Ui, rect: Rect, cx: &mut Cx<'_>) {
     let radius = rect.height() * 0.22;
     ui.painter().circle_stroke(ring, radius, Stroke::new(4.0, p.line));
     if progress > 0.0 {
-        let colour = if progress >= 1.0 { p.good } else { p.accent };
         let line = arc(ring, radius, -90.0, -90.0 + 360.0 * progress.min(1.0));
-        ui.painter().add(Shape::line(line, Stroke::new(4.0, colour)));
+        ui.painter().add(Shape::line(line, Stroke::new(4.0, ink)));
     }
     let is_over = response.hovered() || response.is_pointer_button_down_on();
     if is_over {

@@ -111,7 +111,7 @@ fn link(ui: &Ui, rect: Rect, top: f32, rows: usize, figures: &Figures) {
         let at = pos2(left, middle - 10.0);
         paint_text(ui, at, Align2::LEFT_CENTER, label, size::CAPTION, Weight::Regular, p.soft);
         let at = pos2(left, middle + 8.0);
-        let ink = p.level(*level);
+        let ink = if number == units::DASH { p.faint } else { p.level(*level) };
         let end = paint_text(ui, at, Align2::LEFT_CENTER, number, size::LEAD, Weight::Bold, ink);
         let at = pos2(end.right() + 4.0, end.bottom() - 2.5);
         paint_text(ui, at, Align2::LEFT_BOTTOM, unit, size::CAPTION, Weight::Regular, p.soft);

@@ -1,0 +1,378 @@
+//! Named states of the window with made-up values; the gallery shows them, the snapshot tests compare them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use farwheel::input::Intent;
+use farwheel::input::profile::{Element, Function, Profile, Sample};
+use farwheel::input::wizard::{State, Step as Ask};
+use farwheel::model::connect::{Field, Phase, Problem, Recent, Role, Step, Target};
+use farwheel::model::drive::{
+    Arm, Deadman, Drive, Figures, Input, Laps, Lease, Link, Motion, Picture, Pose, Signaling, Stages,
+    Throttled, Vehicle,
+};
+use farwheel::model::gamepad::{Device, Wizard};
+use farwheel::model::stats::{self, Counter, Row};
+use farwheel::model::{Model, Notice};
+use farwheel::render::slot::{self, Slot};
+use farwheel::ui::Page;
+use farwheel_media::VideoFrame;
+use farwheel_proto::video::{FrameId, Size};
+
+/// Every state by name, with its page.
+pub(crate) const STATES: [(&str, Page); 20] = [
+    ("connect-empty", Page::Drive),
+    ("connect-recents", Page::Drive),
+    ("connect-busy", Page::Drive),
+    ("connect-error", Page::Drive),
+    ("drive-opening", Page::Drive),
+    ("drive-disarmed", Page::Drive),
+    ("drive-arming", Page::Drive),
+    ("drive-armed", Page::Drive),
+    ("drive-slow", Page::Drive),
+    ("drive-frozen", Page::Drive),
+    ("drive-lost", Page::Drive),
+    ("drive-other-driver", Page::Drive),
+    ("drive-estop", Page::Drive),
+    ("gamepad", Page::Gamepad),
+    ("gamepad-none", Page::Gamepad),
+    ("gamepad-wizard", Page::Gamepad),
+    ("settings", Page::Settings),
+    ("stats", Page::Stats),
+    ("stats-empty", Page::Stats),
+    ("notices", Page::Drive),
+];
+
+/// The model of a state.
+pub(crate) fn model(name: &str) -> Model {
+    let mut model = Model::default();
+    match name {
+        "connect-empty" => {}
+        "connect-recents" => model.connect.recents = recents(),
+        "connect-busy" => {
+            model.connect.recents = recents();
+            model.connect.phase = Phase::Connecting(Step::FindRobot);
+        }
+        "connect-error" => {
+            model.connect.recents = recents();
+            model.connect.phase = Phase::Failed(Problem {
+                what: "The server at ws://127.0.0.1:8443 does not answer.".into(),
+                remedy: "Is farwheel-signaling running there? Start it, or correct the address.".into(),
+                code: Some("connection refused".into()),
+                field: Field::Server,
+            });
+        }
+        "gamepad" => model.gamepad = gamepad(),
+        "gamepad-none" => {}
+        "gamepad-wizard" => {
+            model.gamepad = gamepad();
+            model.gamepad.wizard = Some(Wizard {
+                state: State::Waiting(Ask::Reverse),
+                prompt: Ask::Reverse.prompt(),
+                complaint: Some("that one is the throttle already; use another control".into()),
+                done: 3,
+                steps: 11,
+            });
+        }
+        "settings" => {}
+        "stats" => {
+            model.drive = Some(driving());
+            model.stats = measured();
+        }
+        "stats-empty" => {}
+        "notices" => {
+            model.drive = Some(driving());
+            model.notices = vec![
+                Notice::good("Snapshot saved to Pictures/farwheel-0042.png"),
+                Notice::warning("The signalling server is unreachable; driving goes on."),
+            ];
+        }
+        "drive-opening" => {
+            let mut drive = Drive::new("Buggy", "car", Role::Driver);
+            drive.link = Link::Opening(Step::OpenLink);
+            model.drive = Some(drive);
+        }
+        _ => model.drive = Some(drive(name)),
+    }
+    model
+}
+
+fn drive(name: &str) -> Drive {
+    let mut drive = driving();
+    let rest = |drive: &mut Drive| {
+        drive.commanded = Motion::default();
+        drive.applied = Motion::default();
+        drive.vehicle.speed = Some(0.0);
+        drive.deadman = Deadman::Released;
+    };
+    match name {
+        "drive-disarmed" => {
+            rest(&mut drive);
+            drive.arm = Arm::Disarmed;
+        }
+        "drive-arming" => {
+            rest(&mut drive);
+            drive.arm = Arm::Arming { progress: 0.62 };
+        }
+        "drive-armed" => {}
+        "drive-slow" => {
+            drive.figures.picture_age = Some(Duration::from_millis(236));
+            drive.figures.loop_age = Some(Duration::from_millis(312));
+            drive.figures.rtt = Some(Duration::from_millis(184));
+            drive.figures.loss = Some(0.041);
+            drive.figures.bitrate = Some(640_000.0);
+            drive.stages.network = Some(Duration::from_millis(171));
+            drive.governor = 0.72;
+            drive.link = Link::Connected { signaling: Signaling::Offline };
+            drive.vehicle.cell_v = Some(3.46);
+            drive.vehicle.charge = Some(0.12);
+            drive.vehicle.throttled = Throttled::Yes;
+        }
+        "drive-frozen" => {
+            drive.picture = Picture::Frozen { since: Duration::from_millis(1240) };
+            drive.figures.picture_age = Some(Duration::from_millis(1291));
+            drive.figures.fps = Some(0.0);
+            drive.governor = 0.0;
+            drive.applied.throttle = 0.0;
+        }
+        "drive-lost" => {
+            rest(&mut drive);
+            drive.commanded = Motion { throttle: 0.35, steer: -0.2 };
+            drive.link = Link::Lost { since: Duration::from_millis(4300), attempts: 3 };
+            drive.picture = Picture::Lost { since: Duration::from_millis(4320) };
+            drive.arm = Arm::LinkLoss;
+            drive.figures = Figures {
+                picture_age: Some(Duration::from_millis(4362)),
+                size: Some((1280, 720)),
+                ..Figures::default()
+            };
+            drive.stages = Stages::default();
+            drive.vehicle.speed = None;
+        }
+        "drive-other-driver" => {
+            drive.lease = Lease::Other { name: "Grace".into() };
+            drive.input = Input::None;
+            drive.commanded = Motion::default();
+            drive.deadman = Deadman::Released;
+        }
+        "drive-estop" => {
+            rest(&mut drive);
+            drive.arm = Arm::Stopped { reason: "by the driver".into() };
+        }
+        other => panic!("no state is called {other}"),
+    }
+    drive
+}
+
+fn driving() -> Drive {
+    let ms = |value: f64| Some(Duration::from_secs_f64(value / 1000.0));
+    Drive {
+        link: Link::Connected { signaling: Signaling::Online },
+        lease: Lease::Mine,
+        arm: Arm::Armed,
+        deadman: Deadman::Held,
+        picture: Picture::Live,
+        commanded: Motion { throttle: 0.42, steer: 0.31 },
+        applied: Motion { throttle: 0.38, steer: 0.28 },
+        figures: Figures {
+            picture_age: ms(48.0),
+            loop_age: ms(61.0),
+            rtt: ms(24.0),
+            bitrate: Some(2_140_000.0),
+            fps: Some(59.8),
+            loss: Some(0.003),
+            size: Some((1280, 720)),
+        },
+        stages: Stages {
+            capture: ms(1.9),
+            encode: ms(6.2),
+            network: ms(13.4),
+            decode: ms(3.1),
+            present: ms(8.3),
+        },
+        vehicle: Vehicle {
+            speed: Some(3.72),
+            battery_v: Some(7.9),
+            cell_v: Some(3.95),
+            charge: Some(0.78),
+            temperature_c: Some(54.0),
+            throttled: Throttled::No,
+        },
+        laps: Some(Laps {
+            number: 3,
+            current: Duration::from_millis(18_240),
+            last: Some(Duration::from_millis(31_870)),
+            best: Some(Duration::from_millis(30_520)),
+        }),
+        pose: Some(Pose { x: 14.0, y: 7.4, heading: 2.5, track: circuit() }),
+        viewers: 2,
+        input: Input::Gamepad("Xbox Wireless Controller".into()),
+        cameras: vec!["Front".into(), "Rear".into()],
+        ..Drive::new("Buggy", "car", Role::Driver)
+    }
+}
+
+fn circuit() -> Arc<[(f32, f32)]> {
+    (0..96)
+        .map(|step| {
+            let angle = step as f32 / 96.0 * std::f32::consts::TAU;
+            let radius = 14.0 + 3.5 * (2.0 * angle).cos() + 2.0 * (3.0 * angle + 0.6).sin();
+            (radius * 1.25 * angle.cos(), radius * angle.sin())
+        })
+        .collect()
+}
+
+fn recents() -> Vec<Recent> {
+    let recent = |name: &str, server: &str, room: &str, role, seconds| Recent {
+        target: Target { server: server.into(), room: room.into(), role, token: String::new() },
+        name: name.into(),
+        ago: Duration::from_secs(seconds),
+    };
+    vec![
+        recent("car", "ws://127.0.0.1:8443", "car", Role::Driver, 140),
+        recent("garage", "wss://wheel.example.org", "garage", Role::Driver, 86_400),
+        recent("race-day", "wss://wheel.example.org", "race-day", Role::Viewer, 5 * 86_400),
+    ]
+}
+
+fn gamepad() -> farwheel::model::Gamepad {
+    let sample: Sample = [
+        ("axis.LeftStickX", 0.62),
+        ("axis.LeftStickY", 0.05),
+        ("axis.RightStickX", 0.0),
+        ("axis.RightStickY", 0.0),
+        ("button.RightTrigger2", 0.58),
+        ("button.LeftTrigger2", 0.0),
+        ("button.LeftTrigger", 1.0),
+        ("button.North", 1.0),
+    ]
+    .map(|(name, value)| (Element::new(name), value))
+    .into();
+    let device = |name: &str, sample: Sample, rumble| Device {
+        key: format!("03 {name}"),
+        name: name.into(),
+        sample,
+        profile: Profile::gamepad(name),
+        rumble,
+    };
+    let mut first = device("Xbox Wireless Controller", sample, true);
+    first.profile.buttons.remove(&Function::Horn);
+    farwheel::model::Gamepad {
+        devices: vec![first, device("Driving wheel", Sample::new(), false)],
+        active: Some(0),
+        shaped: Intent { throttle: 0.47, steer: 0.52, deadman: true, lights: true, ..Intent::default() },
+        unavailable: None,
+        wizard: None,
+    }
+}
+
+fn measured() -> stats::Stats {
+    let mut stats = stats::Stats { lasted: Duration::from_secs(214), ..stats::Stats::default() };
+    for step in 0..stats::Stats::SAMPLES_MAX {
+        let t = step as f32 / 10.0;
+        let wave = (t * 0.31).sin() + 0.6 * (t * 0.83 + 1.0).sin() + 0.35 * (t * 2.9).sin();
+        let burst = if (620..660).contains(&step) { 150.0 } else { 0.0 };
+        let is_gap = (900..930).contains(&step);
+        stats.push(stats::Sample {
+            at_s: f64::from(t),
+            picture_age_ms: if is_gap { f32::NAN } else { 52.0 + 9.0 * wave + burst },
+            loop_age_ms: 64.0 + 6.0 * wave + burst * 0.7,
+            rtt_ms: 24.0 + 3.0 * wave + burst * 0.4,
+            bitrate_mbps: 2.1 + 0.15 * wave - burst * 0.006,
+            fps: 59.0 + 0.8 * wave - burst * 0.12,
+            loss_percent: (0.3 + 0.3 * wave + burst * 0.04).max(0.0),
+        });
+    }
+    let row = |name: &str, p50_ms, p95_ms, p99_ms, max_ms| Row {
+        name: name.into(),
+        p50_ms,
+        p95_ms,
+        p99_ms,
+        max_ms,
+        count: 12_840,
+    };
+    stats.rows = vec![
+        row("Picture age", 51.3, 66.0, 204.0, 231.0),
+        row("Frame delay", 33.1, 47.2, 178.0, 196.0),
+        row("Loop age", 63.0, 74.4, 160.0, 171.0),
+        row("Encode", 6.1, 7.4, 9.9, 14.2),
+        row("Decode", 3.0, 3.8, 5.2, 9.6),
+        row("Present", 8.2, 16.1, 16.6, 18.0),
+    ];
+    let counter = |name: &str, value: &str| Counter { name: name.into(), value: value.into() };
+    stats.counters = vec![
+        counter("Pictures shown", "12 790"),
+        counter("Overtaken before shown", "31"),
+        counter("Lost in the network", "19"),
+        counter("Key frames asked for", "2"),
+        counter("Stalls above 200 ms", "0.4 s"),
+    ];
+    stats
+}
+
+/// A picture for a state, or none for the states without any.
+pub(crate) fn pictures(name: &str, picture: impl FnOnce() -> slot::Picture) -> Slot {
+    let slot = Slot::new();
+    if name != "drive-opening" {
+        slot.put(picture());
+    }
+    slot
+}
+
+/// Sky, meadow and road in four colours: compared pictures stay small.
+#[allow(dead_code, reason = "the tests compare, the gallery draws")]
+pub(crate) fn plain() -> slot::Picture {
+    let rgb = image::RgbImage::from_fn(960, 600, |x, y| {
+        let below = y as f32 - 270.0;
+        let across = (x as f32 - 480.0).abs();
+        let half = 24.0 + below * 1.25;
+        image::Rgb(match () {
+            () if below < 0.0 => [150, 196, 236],
+            () if across > half => [96, 168, 72],
+            () if across > half * 0.94 => [236, 236, 232],
+            () => [88, 92, 98],
+        })
+    });
+    slot::Picture { id: FrameId(7), frame: i420(&rgb), decoded_at: Instant::now() }
+}
+
+/// A picture of the simulated world as a decoder would give it.
+#[allow(dead_code, reason = "the gallery draws, the tests compare")]
+pub(crate) fn road() -> slot::Picture {
+    let png = include_bytes!("road.png");
+    let rgb = image::load_from_memory(png).expect("road.png is a picture").to_rgb8();
+    let frame = i420(&rgb);
+    slot::Picture { id: FrameId(7), frame, decoded_at: Instant::now() }
+}
+
+/// BT.601 limited range, chroma averaged over four pixels.
+pub(crate) fn i420(rgb: &image::RgbImage) -> VideoFrame {
+    let (width, height) = (rgb.width() as usize & !1, rgb.height() as usize & !1);
+    let pixel = |x: usize, y: usize| rgb.get_pixel(x as u32, y as u32).0.map(f32::from);
+    let mut data = Vec::with_capacity(width * height * 3 / 2);
+    for y in 0..height {
+        for x in 0..width {
+            let [r, g, b] = pixel(x, y);
+            data.push((16.0 + (65.481 * r + 128.553 * g + 24.966 * b) / 255.0).round() as u8);
+        }
+    }
+    for [wr, wg, wb] in [[-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]] {
+        for y in (0..height).step_by(2) {
+            for x in (0..width).step_by(2) {
+                let mut sum = 0.0;
+                for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+                    let [r, g, b] = pixel(x + dx, y + dy);
+                    sum += (wr * r + wg * g + wb * b) / 255.0;
+                }
+                data.push((128.0_f32 + sum / 4.0).round() as u8);
+            }
+        }
+    }
+    VideoFrame {
+        size: Size::new(width as u32, height as u32),
+        data: Arc::new(data),
+        stride_y: width,
+        stride_uv: width / 2,
+        captured_at: Instant::now(),
+    }
+}

@@ -1,0 +1,76 @@
+//! The window's screens in named states: as pictures, by name for screen readers, and by keyboard.
+//!
+//! The pictures in `app/tests/snapshots` are drawn by Mesa's software rasteriser; `UPDATE_SNAPSHOTS=1` writes them anew.
+
+#[path = "../../examples/gallery/canned.rs"]
+mod canned;
+mod controls;
+mod shader;
+mod stage;
+
+use egui_kittest::{SnapshotOptions, SnapshotResults};
+use farwheel::settings::Theme;
+
+/// Small, so that the repository stays small; still all that a small laptop shows.
+const SIZE: (f32, f32) = (960.0, 600.0);
+
+fn check(names: &[&str], look: Theme) {
+    let mut results = SnapshotResults::new();
+    for name in names {
+        let mut harness = stage::harness(name, canned::plain, look, 1.0, SIZE);
+        let name = if look == Theme::Light { format!("{name}-light") } else { (*name).to_owned() };
+        // Another version of the rasteriser rounds edges of text differently: a few hundred of 576000 pixels.
+        let options = SnapshotOptions::new().threshold(1.2).max_failed_pixels(600);
+        results.add(harness.try_snapshot_options(name, &options));
+    }
+}
+
+#[test]
+fn connect_screen_looks_as_designed() {
+    check(&["connect-empty", "connect-recents", "connect-error"], Theme::Dark);
+}
+
+#[test]
+fn drive_screen_looks_as_designed_while_all_is_well() {
+    check(&["drive-disarmed", "drive-arming", "drive-armed", "drive-other-driver"], Theme::Dark);
+}
+
+#[test]
+fn drive_screen_cannot_be_mistaken_for_live_when_it_is_not() {
+    check(&["drive-slow", "drive-frozen", "drive-lost", "drive-estop"], Theme::Dark);
+}
+
+#[test]
+fn other_pages_look_as_designed() {
+    check(&["gamepad", "gamepad-none", "gamepad-wizard", "settings", "stats", "stats-empty"], Theme::Dark);
+}
+
+#[test]
+fn light_theme_looks_as_designed() {
+    check(&["connect-recents", "drive-armed", "drive-lost", "gamepad", "stats"], Theme::Light);
+}
+
+#[test]
+fn every_control_of_every_screen_has_a_name() {
+    for (name, _) in canned::STATES {
+        let harness = stage::harness(name, canned::plain, Theme::Dark, 1.0, SIZE);
+        let unnamed = harness.unnamed_widgets();
+        assert!(unnamed.is_empty(), "{name}: {unnamed:?}");
+        let named = controls::names(&harness);
+        assert!(named.len() >= 4, "{name} has only {named:?}");
+    }
+}
+
+#[test]
+fn nothing_is_cut_off_in_a_small_window_or_at_one_and_a_half_times_the_size() {
+    for (name, _) in canned::STATES {
+        for (scale, size) in [(1.0, (1024.0, 640.0)), (1.5, (1440.0, 900.0)), (1.5, (1024.0, 640.0))] {
+            let harness = stage::harness(name, canned::plain, Theme::Dark, scale, size);
+            let model = &harness.state().model;
+            if model.drive.is_some() && name.starts_with("drive") {
+                controls::assert_inside(&harness, "Emergency stop (Esc)", (size.0 / scale, size.1 / scale));
+                controls::assert_apart(&harness, name);
+            }
+        }
+    }
+}

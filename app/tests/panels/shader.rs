@@ -1,0 +1,126 @@
+//! The YUV shader against known colours.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use egui_kittest::Harness;
+use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
+use farwheel::model::settings::Fit;
+use farwheel::render::slot::{Picture, Slot};
+use farwheel::render::video::{self, Look};
+use farwheel_media::VideoFrame;
+use farwheel_proto::video::{FrameId, Size};
+
+/// BT.601 limited range: (Y, U, V) and the sRGB value it stands for, from ITU-R BT.601-7.
+const COLOURS: [([u8; 3], [u8; 3]); 8] = [
+    ([16, 128, 128], [0, 0, 0]),
+    ([235, 128, 128], [255, 255, 255]),
+    ([126, 128, 128], [128, 128, 128]),
+    ([81, 90, 240], [254, 0, 0]),
+    ([145, 54, 34], [0, 255, 1]),
+    ([41, 240, 110], [0, 0, 255]),
+    ([210, 16, 146], [255, 255, 0]),
+    ([170, 166, 16], [0, 255, 255]),
+];
+
+const CELL: u32 = 32;
+
+#[test]
+fn known_yuv_becomes_known_rgb_whatever_the_stride() {
+    for padding in [0, 6] {
+        let picture = draw(&patches(padding), Look::LIVE, Fit::Fill);
+        for (index, (yuv, want)) in COLOURS.iter().enumerate() {
+            let got = picture.get_pixel(index as u32 * CELL + CELL / 2, CELL / 2).0;
+            for channel in 0..3 {
+                let off = i32::from(got[channel]) - i32::from(want[channel]);
+                assert!(off.abs() <= 2, "{yuv:?} became {got:?}, want {want:?}, padding {padding}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stale_picture_is_grey_and_dark() {
+    let picture = draw(&patches(0), Look::STALE, Fit::Fill);
+    for index in 0..COLOURS.len() as u32 {
+        let [r, g, b, _] = picture.get_pixel(index * CELL + CELL / 2, CELL / 2).0;
+        assert!(r.abs_diff(g) <= 1 && g.abs_diff(b) <= 1, "patch {index} is not grey: {r} {g} {b}");
+        assert!(r <= 110, "patch {index} is not dark: {r}");
+    }
+}
+
+#[test]
+fn letterbox_keeps_the_whole_picture_between_bars() {
+    let frame = patches(0);
+    let size = (CELL * 8, CELL * 3);
+    let picture = draw_sized(&frame, Look::LIVE, Fit::Letterbox, size);
+    let bar = picture.get_pixel(CELL, 4).0;
+    assert_eq!(&bar[..3], &[1, 2, 3], "the bar shows what is behind");
+    let white = picture.get_pixel(CELL + CELL / 2, size.1 / 2).0;
+    assert!(white[0] >= 253, "{white:?}");
+}
+
+#[test]
+fn the_slot_learns_which_picture_was_drawn_and_what_it_cost() {
+    let slot = Slot::new();
+    let frame = patches(0);
+    slot.put(Picture { id: FrameId(41), frame: frame.clone(), decoded_at: Instant::now() });
+    slot.put(Picture { id: FrameId(42), frame, decoded_at: Instant::now() });
+    let mut harness = on_stage(slot.clone(), Look::LIVE, Fit::Fill, (256, 32));
+    assert_eq!(slot.presented(), None, "nothing is drawn before the first render");
+    harness.render().unwrap();
+    let presented = slot.presented().unwrap();
+    assert_eq!(presented.id, FrameId(42));
+    assert!(presented.drawn_at >= presented.decoded_at);
+    assert_eq!(slot.overtaken(), 1);
+}
+
+/// One patch of `CELL` pixels per colour, rows padded with a colour that must not show.
+fn patches(padding: usize) -> VideoFrame {
+    let (width, height) = (CELL as usize * COLOURS.len(), CELL as usize);
+    let (stride_y, stride_uv) = (width + padding, width / 2 + padding);
+    let mut data = Vec::new();
+    for (plane, cell, stride, rows) in [
+        (0, CELL as usize, stride_y, height),
+        (1, CELL as usize / 2, stride_uv, height / 2),
+        (2, CELL as usize / 2, stride_uv, height / 2),
+    ] {
+        for _ in 0..rows {
+            let row = COLOURS.iter().flat_map(|(yuv, _)| std::iter::repeat_n(yuv[plane], cell));
+            let before = data.len();
+            data.extend(row);
+            data.resize(before + stride, 77);
+        }
+    }
+    VideoFrame {
+        size: Size::new(width as u32, height as u32),
+        data: Arc::new(data),
+        stride_y,
+        stride_uv,
+        captured_at: Instant::now(),
+    }
+}
+
+fn draw(frame: &VideoFrame, look: Look, fit: Fit) -> image::RgbaImage {
+    draw_sized(frame, look, fit, (frame.size.width, frame.size.height))
+}
+
+fn draw_sized(frame: &VideoFrame, look: Look, fit: Fit, size: (u32, u32)) -> image::RgbaImage {
+    let slot = Slot::new();
+    slot.put(Picture { id: FrameId(1), frame: frame.clone(), decoded_at: Instant::now() });
+    on_stage(slot, look, fit, size).render().unwrap()
+}
+
+fn on_stage(slot: Slot, look: Look, fit: Fit, size: (u32, u32)) -> Harness<'static> {
+    let state = create_render_state(default_wgpu_setup(), eframe::egui_wgpu::RendererOptions::PREDICTABLE);
+    video::install(&state);
+    Harness::builder()
+        .with_size(egui::vec2(size.0 as f32, size.1 as f32))
+        .with_pixels_per_point(1.0)
+        .renderer(WgpuTestRenderer::from_render_state(state))
+        .build_ui(move |ui| {
+            let rect = ui.ctx().content_rect();
+            ui.painter().rect_filled(rect, 0.0, egui::Color32::from_rgb(1, 2, 3));
+            video::paint(ui, rect, &slot, fit, look);
+        })
+}

@@ -1,0 +1,69 @@
+//! Puts a named state on a stage without a window.
+
+use egui_kittest::Harness;
+use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
+use farwheel::model::{Command, Model};
+use farwheel::render::slot::{Picture, Slot};
+use farwheel::render::video;
+use farwheel::settings::Theme;
+use farwheel::ui::{Page, Window, theme};
+
+use super::canned;
+
+/// What is on stage.
+pub(crate) struct Scene {
+    /// The window under test.
+    pub(crate) window: Window,
+    /// What it shows.
+    pub(crate) model: Model,
+    /// The pictures.
+    pub(crate) pictures: Slot,
+    /// Everything the user asked for so far.
+    pub(crate) commands: Vec<Command>,
+}
+
+/// A stage with a state on it, in points of `size`.
+pub(crate) fn harness(
+    name: &str,
+    picture: fn() -> Picture,
+    look: Theme,
+    scale: f32,
+    size: (f32, f32),
+) -> Harness<'static, Scene> {
+    let page = canned::STATES.iter().find(|(known, _)| *known == name).map_or(Page::Drive, |(_, page)| *page);
+    let mut model = canned::model(name);
+    model.settings.theme = look;
+    let scene = Scene {
+        window: Window::on(page),
+        model,
+        pictures: canned::pictures(name, picture),
+        commands: Vec::new(),
+    };
+    let state = create_render_state(default_wgpu_setup(), egui_wgpu_options());
+    video::install(&state);
+    let mut harness = Harness::builder()
+        .with_size(egui::vec2(size.0 / scale, size.1 / scale))
+        .with_pixels_per_point(scale)
+        .with_theme(if look == Theme::Light { egui::Theme::Light } else { egui::Theme::Dark })
+        .with_accessibility_check(true)
+        .with_context_setup(theme::install)
+        .renderer(WgpuTestRenderer::from_render_state(state))
+        .build_ui_state(
+            |ui, scene: &mut Scene| {
+                // The harness has a margin, the window has none.
+                let whole = ui.ctx().content_rect();
+                let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(whole));
+                ui.set_clip_rect(whole);
+                let commands = scene.window.show(&mut ui, &mut scene.model, &scene.pictures);
+                scene.commands.extend(commands);
+            },
+            scene,
+        );
+    // Spinners ask for paints for ever; animations are over after these.
+    harness.run_steps(6);
+    harness
+}
+
+fn egui_wgpu_options() -> eframe::egui_wgpu::RendererOptions {
+    eframe::egui_wgpu::RendererOptions::PREDICTABLE
+}
