@@ -120,7 +120,7 @@ pub fn telemetry(bytes: &[u8]) {
         Err(_) => {}
     }
     if let Ok(ping) = Ping::decode(bytes) {
-        assert_eq!(ping.encode(), bytes[..]);
+        assert_eq!(Ping::decode(&ping.encode()), Ok(ping));
     }
     if let Ok(pong) = Pong::decode(bytes) {
         assert_eq!(Pong::decode(&pong.encode()), Ok(pong));

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_tungstenite::client_async;
 
-use crate::support::{Client, candidate, hello, loopback, refusal, request, start};
+use crate::support::{Client, candidate, hello, loopback, refusal, request, soon, start};
 
 #[tokio::test]
 async fn two_peers_exchange_signals() {
@@ -175,6 +175,24 @@ async fn handshakes_are_checked_before_a_websocket_begins() {
     }
     let huge = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "y".repeat(20_000));
     assert_eq!(server.http(&huge).await.split(' ').nth(1), Some("431"));
+}
+
+#[tokio::test]
+async fn a_full_server_refuses_and_takes_the_next_when_one_leaves() {
+    let unhurried = Some(10_000);
+    let settings = Settings { max_connections: Some(1), handshakes_per_second: unhurried, ..loopback() };
+    let server = start(settings).await;
+    let (first, _) = server.greeted("a").await;
+    let refused = client_async(request("x"), server.tcp().await).await.map(drop).map_err(refusal);
+    assert_eq!(refused, Err(503));
+    first.cut();
+    server.until("links", 0).await;
+    soon("a free seat", async {
+        while client_async(request("x"), server.tcp().await).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

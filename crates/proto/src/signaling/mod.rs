@@ -8,6 +8,7 @@ mod id;
 mod json;
 mod limits;
 mod message;
+mod peer;
 pub mod rooms;
 
 pub use code::ErrorCode;
@@ -15,9 +16,10 @@ pub use id::{ConnId, PeerId, ResumeToken, RoomName, RoomNameError, SessionId};
 pub use json::{ClientFrame, ParseError, ServerFrame};
 pub use limits::{Limits, Throttle};
 pub use message::{
-    Auth, ClientInfo, ClientMessage, Failure, HelloOk, IceServer, Joined, LeaveReason, ModAction, Peer,
-    Permission, Policy, Resume, Role, RoomInfo, ServerMessage, SignalKind, Topology,
+    ClientMessage, Failure, HelloOk, IceServer, Joined, ModAction, Policy, RoomInfo, ServerMessage,
+    SignalKind, Topology,
 };
+pub use peer::{Auth, ClientInfo, LeaveReason, Peer, Permission, Resume, Role};
 
 /// Name and version of the protocol, as `hello.protocol` and `welcome.protocols` carry it.
 pub const PROTOCOL: &str = "rtcsig/1";

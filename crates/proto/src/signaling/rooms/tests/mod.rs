@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::signaling::{ConnId, Joined, Peer, Role, SignalKind};
+use crate::signaling::{ConnId, HelloOk, Joined, Peer, ResumeToken, Role, SignalKind};
 
 /// A server whose clock is a number.
 struct World {
