@@ -1,4 +1,5 @@
-//! Measures a pair of connections over loopback: `cargo run -p farwheel-peer --example loopback [seconds]`.
+//! Measures a pair of connections over loopback: `cargo run -p farwheel-peer --example loopback [seconds [server]]`.
+//! With the url of a signalling server all packets travel through its TURN server.
 //!
 //! Prints, as one JSON object: connect to open and to first picture, end of encoding to complete picture, round trip on
 //! the control channel beside the video, and the machine's load.
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farwheel_peer::{
-    Bind, Channel, Config, Connection, Event, Events, Frames, LinkState, Manners, Sent, Video,
+    Bind, CandidatePolicy, Channel, Config, Connection, Event, Events, Frames, IceServer, LinkState, Manners,
+    Sent, Video, signaling,
 };
 use farwheel_proto::video::{EncodedFrame, FrameKind, MediaTime};
 
@@ -15,23 +17,30 @@ use farwheel_proto::video::{EncodedFrame, FrameKind, MediaTime};
 const DELTA_BYTES: usize = 12_500;
 /// Its key frame.
 const KEY_BYTES: usize = 60_000;
+/// Few enough for the server's limit on allocations.
 const CONNECTS: usize = 20;
 
 #[tokio::main]
 async fn main() {
     let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(5);
+    let path = match std::env::args().nth(2) {
+        Some(server) => {
+            Path { ice_servers: ice_servers(server).await, candidates: CandidatePolicy::RelayOnly }
+        }
+        None => Path { ice_servers: Vec::new(), candidates: CandidatePolicy::All },
+    };
     let mut opens = Vec::new();
     let mut firsts = Vec::new();
     for _ in 0..CONNECTS {
         let begin = Instant::now();
-        let (mut pair, opened) = connect(begin).await;
+        let (mut pair, opened) = connect(&path, begin).await;
         opens.push(opened);
         pair.robot.send_frame(picture(0, FrameKind::Key, KEY_BYTES));
         pair.frames.recv().await.expect("connected");
         firsts.push(begin.elapsed());
         tokio::join!(pair.app.close(), pair.robot.close());
     }
-    let (pair, _) = connect(Instant::now()).await;
+    let (pair, _) = connect(&path, Instant::now()).await;
     let (delays, round_trips) = run(pair, Duration::from_secs(seconds)).await;
     println!(
         "{{\"open_ms\": {}, \"first_picture_ms\": {}, \"picture_ms\": {}, \"control_rtt_ms\": {}, \"load\": \"{}\"}}",
@@ -43,6 +52,36 @@ async fn main() {
     );
 }
 
+/// Direct or through a TURN server.
+struct Path {
+    ice_servers: Vec<IceServer>,
+    candidates: CandidatePolicy,
+}
+
+impl Path {
+    fn of(&self, config: Config) -> Config {
+        config
+            .with_bind(Bind::Loopback)
+            .with_candidates(self.candidates)
+            .with_ice_servers(self.ice_servers.clone())
+    }
+}
+
+/// The servers that a signalling server hands out.
+async fn ice_servers(server: String) -> Vec<IceServer> {
+    let room = "loopback".parse().expect("a name");
+    let name = "loopback".to_owned();
+    let config =
+        signaling::Config { server, room, role: signaling::Role::Viewer, name, token: None, ca: None };
+    let (_client, mut events) = signaling::Client::connect(config);
+    loop {
+        match events.recv().await.expect("the client tries for ever") {
+            signaling::Event::Joined { ice_servers, .. } => return ice_servers,
+            event => eprintln!("{event:?}"),
+        }
+    }
+}
+
 struct Pair {
     app: std::sync::Arc<Connection>,
     robot: std::sync::Arc<Connection>,
@@ -52,11 +91,11 @@ struct Pair {
 
 /// Connects an app that offers to a robot that answers, and that sends back each control message; time until both may
 /// send.
-async fn connect(begin: Instant) -> (Pair, Duration) {
-    let config = Config::offer(Video::Receive, Manners::Polite).with_bind(Bind::Loopback);
+async fn connect(path: &Path, begin: Instant) -> (Pair, Duration) {
+    let config = path.of(Config::offer(Video::Receive, Manners::Polite));
     let conn = config.conn;
     let (app, app_events, frames) = Connection::open(config);
-    let config = Config::answer(conn, Video::Send, Manners::Impolite).with_bind(Bind::Loopback);
+    let config = path.of(Config::answer(conn, Video::Send, Manners::Impolite));
     let (robot, robot_events, _) = Connection::open(config);
     let (app, robot) = (std::sync::Arc::new(app), std::sync::Arc::new(robot));
     let (messages_tx, app_messages) = tokio::sync::mpsc::channel(64);
