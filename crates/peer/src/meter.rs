@@ -37,21 +37,26 @@ impl Meter {
         if pair.current_round_trip_time > 0.0 {
             stats.rtt = Duration::try_from_secs_f64(pair.current_round_trip_time).ok();
         }
+        // A pair names its candidates without the prefix that their own entries carry (docs/ENGINE.md). A candidate
+        // without an entry was learned from the checks.
         let kind = |id: &str| {
-            report.iter().find_map(|entry| match entry {
-                RTCStatsReportEntry::LocalCandidate(candidate)
-                | RTCStatsReportEntry::RemoteCandidate(candidate)
-                    if candidate.stats.id == id =>
-                {
-                    candidate_type(candidate.candidate_type)
-                }
-                _ => None,
-            })
+            report
+                .iter()
+                .find_map(|entry| match entry {
+                    RTCStatsReportEntry::LocalCandidate(candidate)
+                    | RTCStatsReportEntry::RemoteCandidate(candidate)
+                        if candidate.stats.id.ends_with(id) =>
+                    {
+                        candidate_type(candidate.candidate_type)
+                    }
+                    _ => None,
+                })
+                .unwrap_or(CandidateType::PeerReflexive)
         };
-        if let (Some(local), Some(remote)) = (kind(&pair.local_candidate_id), kind(&pair.remote_candidate_id))
-        {
-            stats.pair = Some(SelectedPair { local, remote });
-        }
+        stats.pair = Some(SelectedPair {
+            local: kind(&pair.local_candidate_id),
+            remote: kind(&pair.remote_candidate_id),
+        });
     }
 }
 

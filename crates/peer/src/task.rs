@@ -37,6 +37,9 @@ const ENGINE_EVENTS_MAX: usize = 256;
 /// Candidates of the peer that came before its description. Full: later ones are dropped; a connect needs few.
 const EARLY_CANDIDATES_MAX: usize = 64;
 const FIGURES_INTERVAL: Duration = Duration::from_millis(250);
+/// Longest time that a packet for a TURN server waits in the engine, which sends it only at its next turn: without this
+/// each flight of a handshake would wait for a timer of 300 ms (docs/ENGINE.md).
+const NUDGE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What the handle asks of the task.
 #[derive(Debug)]
@@ -181,8 +184,11 @@ impl<'a> Task<'a> {
     async fn run(&mut self, commands: &mut mpsc::Receiver<Command>) -> End {
         let mut figures = tokio::time::interval(FIGURES_INTERVAL);
         figures.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut nudges = tokio::time::interval(NUDGE_INTERVAL);
+        nudges.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let due = self.watchdog.poll_timeout();
+            let needs_nudges = due.is_some() || self.outlet.shared.is_relayed();
             let outcome = tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Close) | None => return End::Asked,
@@ -191,6 +197,10 @@ impl<'a> Task<'a> {
                 Some(event) = self.engine_events.recv() => self.handle_engine_event(event).await,
                 _ = figures.tick() => {
                     self.measure().await;
+                    Ok(())
+                }
+                _ = nudges.tick(), if needs_nudges => {
+                    video_out::wake(&*self.engine.channels[2].1).await;
                     Ok(())
                 }
                 () = sleep_until(due) => self.watchdog.expired(Instant::now()).map_or(Ok(()), Err),

@@ -3,7 +3,7 @@
 mod support;
 
 use bytes::Bytes;
-use farwheel_peer::{Channel, Event, Failure, LinkState, SendError, Sent};
+use farwheel_peer::{CandidateType, Channel, Event, Failure, LinkState, SendError, Sent};
 use farwheel_proto::video::FrameKind;
 use support::{Pair, Side, picture};
 
@@ -21,7 +21,11 @@ async fn pictures_arrive_as_they_were_sent() {
         assert!(got.arrived_at >= sent.arrived_at);
     }
     pair.until("figures", |pair| pair.app.connection.stats().rtt.is_some()).await;
-    assert_eq!(pair.app.connection.stats().frames_received, sizes.len() as u64);
+    let stats = pair.app.connection.stats();
+    assert_eq!(stats.frames_received, sizes.len() as u64);
+    let selected = stats.pair.expect("a pair is selected");
+    assert_eq!(selected.local, CandidateType::Host);
+    assert!(matches!(selected.remote, CandidateType::Host | CandidateType::PeerReflexive), "{selected:?}");
     assert_eq!(pair.robot.connection.stats().frames_sent, sizes.len() as u64);
 }
 
