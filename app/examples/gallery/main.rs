@@ -2,7 +2,8 @@
 //!
 //! `cargo run -p farwheel --example gallery` opens the window on a drive screen and prints what it would do.
 //! `... -- STATE` opens it on one. `... -- --png FOLDER [--size WxH] [--scale F] [--light] [STATE]` draws one or all of
-//! them to files without a window.
+//! them to files without a window. `... -- --play FPS [STATE]` feeds the window pictures of 1280x720 and prints what
+//! showing them costs.
 
 mod canned;
 #[path = "../../tests/panels/stage.rs"]
@@ -10,22 +11,25 @@ mod stage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use farwheel::model::{Command, Model};
-use farwheel::render::slot::Slot;
+use farwheel::render::slot::{Picture, Slot};
 use farwheel::settings::Theme;
 use farwheel::ui::{Backend, Options, run};
+use farwheel_proto::video::FrameId;
 
 fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
-    let (mut folder, mut size, mut scale, mut theme, mut state) =
-        (None, (1440.0, 900.0), 1.0, Theme::Dark, None);
+    let (mut folder, mut size, mut scale, mut theme, mut state, mut play) =
+        (None, (1440.0, 900.0), 1.0, Theme::Dark, None, None);
     while let Some(arg) = args.next() {
         let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
         match arg.as_str() {
             "--png" => folder = Some(PathBuf::from(value()?)),
             "--scale" => scale = value()?.parse().context("--scale takes a number")?,
+            "--play" => play = Some(value()?.parse::<f64>().context("--play takes pictures per second")?),
             "--light" => theme = Theme::Light,
             "--size" => {
                 let text = value()?;
@@ -42,6 +46,10 @@ fn main() -> anyhow::Result<()> {
     let Some(folder) = folder else {
         let at = names.iter().position(|name| Some(*name) == state.as_deref()).unwrap_or(5);
         let backend = Box::new(Gallery::new(at, theme, scale));
+        if let Some(fps) = play {
+            let slot = backend.pictures.clone();
+            std::thread::Builder::new().name("play".into()).spawn(move || feed(&slot, fps))?;
+        }
         let options = Options { size: [size.0, size.1], page: canned::STATES[at].1, ..Options::default() };
         return run(backend, options).map_err(|e| anyhow::anyhow!("the window cannot be opened: {e}"));
     };
@@ -52,6 +60,36 @@ fn main() -> anyhow::Result<()> {
         picture.save(folder.join(format!("{name}.png")))?;
     }
     Ok(())
+}
+
+/// Puts pictures in the slot for ever, and prints once a second how they fared.
+fn feed(slot: &Slot, fps: f64) {
+    let frame = canned::i420(&image::RgbImage::from_fn(1280, 720, |x, y| image::Rgb([x as u8, y as u8, 90])));
+    let (mut waits, mut uploads, mut seen) = (Vec::new(), Vec::new(), None);
+    for number in 0_u16.. {
+        slot.put(Picture { id: FrameId(number), frame: frame.clone(), decoded_at: Instant::now() });
+        std::thread::sleep(Duration::from_secs_f64(1.0 / fps));
+        if let Some(shown) = slot.presented().filter(|shown| seen != Some(shown.id)) {
+            seen = Some(shown.id);
+            waits.push(shown.drawn_at - shown.decoded_at);
+            uploads.push(shown.upload);
+        }
+        if waits.len() as f64 >= fps {
+            let show = |times: &mut Vec<Duration>| {
+                times.sort();
+                let text =
+                    format!("p50 {:?} p95 {:?}", times[times.len() / 2], times[times.len() * 95 / 100]);
+                times.clear();
+                text
+            };
+            println!(
+                "slot to draw {}, of it upload {}; overtaken {}",
+                show(&mut waits),
+                show(&mut uploads),
+                slot.overtaken()
+            );
+        }
+    }
 }
 
 /// Shows one state until another is asked for.

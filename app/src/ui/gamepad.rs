@@ -90,9 +90,12 @@ fn column(ui: &mut Ui, width: f32, contents: impl FnOnce(&mut Ui)) {
 
 fn head(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
     let state = &model.gamepad;
+    // The buttons need the room in a narrow window.
+    let is_wide = ui.available_width() > 760.0;
+    let words = if is_wide { "See what your hands do, and shape what the car gets." } else { "" };
     ui.horizontal(|ui| {
         ui.vertical(|ui| {
-            widgets::page_title(ui, "Controller", "See what your hands do, and shape what the car gets.");
+            widgets::page_title(ui, "Controller", words);
         });
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if state.wizard.is_some() {
@@ -111,7 +114,8 @@ fn head(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
                 let current = state.active_device().map_or("None", |device| device.name.as_str());
                 let combo = egui::ComboBox::from_id_salt("device")
                     .selected_text(current)
-                    .width(200.0)
+                    .width(if is_wide { 200.0 } else { 120.0 })
+                    .truncate()
                     .show_ui(ui, |ui| {
                         for (index, device) in state.devices.iter().enumerate() {
                             let is_active = state.active == Some(index);
@@ -121,6 +125,10 @@ fn head(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
                         }
                     })
                     .response;
+                if !is_wide {
+                    combo.on_hover_text("Device");
+                    return;
+                }
                 // Laid out from the right: the label comes to the left of what it names.
                 let label = ui.label(theme::text("Device", size::BODY, Weight::Medium, p.soft));
                 combo.labelled_by(label.id);

@@ -56,9 +56,11 @@ pub(crate) fn show(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
 }
 
 fn head(ui: &mut Ui, stats: &Stats, out: &mut Vec<Command>) {
+    let is_wide = ui.available_width() > 640.0;
     ui.horizontal(|ui| {
         ui.vertical(|ui| {
             let words = match stats.lasted.as_secs() {
+                _ if !is_wide => String::new(),
                 0 => "Ages, delays and rates of the session, ten times a second.".to_owned(),
                 seconds => format!(
                     "Session of {}:{:02}, the last two minutes in the plots.",

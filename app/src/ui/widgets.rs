@@ -363,11 +363,13 @@ pub(crate) fn describe(ui: &Ui, rect: Rect, salt: &str, words: &str) {
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, words));
 }
 
-/// Title of a page with a sentence below it.
+/// Title of a page with a sentence below it, which may be empty.
 pub(crate) fn page_title(ui: &mut Ui, title: &str, sentence: &str) {
     let p = Palette::of(ui);
     ui.spacing_mut().item_spacing.y = HALF;
     ui.label(theme::text(title, size::TITLE, Weight::Bold, p.text));
-    ui.label(theme::text(sentence, size::BODY, Weight::Regular, p.soft));
+    if !sentence.is_empty() {
+        ui.label(theme::text(sentence, size::BODY, Weight::Regular, p.soft));
+    }
     ui.add_space(STEP);
 }

@@ -204,13 +204,16 @@ impl Window {
             (Page::Stats, Icon::ChartSpline, "Stats"),
             (Page::Settings, Icon::Settings, "Settings"),
         ];
-        let mut top = rect.top() + 80.0;
+        // A low window has less air between the entries.
+        let (first_top, pitch) = if rect.height() < 540.0 { (62.0, 54.0) } else { (80.0, 60.0) };
+        let mut top = rect.top() + first_top;
         for (page, icon, name) in entries {
-            let cell = Rect::from_min_size(pos2(rect.left() + 8.0, top), vec2(rect.width() - 16.0, 56.0));
+            let cell =
+                Rect::from_min_size(pos2(rect.left() + 8.0, top), vec2(rect.width() - 16.0, pitch - 4.0));
             if rail_entry(ui, cell, icon, name, self.page == page) {
                 self.page = page;
             }
-            top += 60.0;
+            top += pitch;
         }
         let help = Rect::from_min_size(
             pos2(rect.left() + 8.0, rect.bottom() - 64.0),

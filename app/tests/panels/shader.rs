@@ -108,7 +108,7 @@ fn draw(frame: &VideoFrame, look: Look, fit: Fit) -> image::RgbaImage {
 fn draw_sized(frame: &VideoFrame, look: Look, fit: Fit, size: (u32, u32)) -> image::RgbaImage {
     let slot = Slot::new();
     slot.put(Picture { id: FrameId(1), frame: frame.clone(), decoded_at: Instant::now() });
-    on_stage(slot, look, fit, size).render().unwrap()
+    on_stage(slot, look, fit, size).render().expect("a graphics adapter, be it a software one")
 }
 
 fn on_stage(slot: Slot, look: Look, fit: Fit, size: (u32, u32)) -> Harness<'static> {

@@ -92,9 +92,18 @@ pub(crate) fn show(ui: &Ui, rect: Rect, cx: &Cx<'_>, room: Room) {
         }
         (Picture::None | Picture::Live, _) => return,
     };
-    let wanted = vec2(420.0_f32.min(rect.width() - 64.0), 192.0);
-    let centre = if room.tall { rect.center() - vec2(0.0, 24.0) } else { rect.center() - vec2(0.0, 44.0) };
+    // In a small window it goes where no plate is: right of the figures, below the state, above STOP.
+    let free = if room.wide {
+        rect
+    } else {
+        let (top, foot) = if room.tall { (0.0, 0.0) } else { (136.0, 124.0) };
+        Rect::from_min_max(rect.min + vec2(264.0, top), rect.max - vec2(0.0, foot))
+    };
+    let wanted = vec2(420.0_f32.min(free.width() - 32.0), if room.tall { 192.0 } else { 160.0 });
+    let centre = free.center() - vec2(0.0, if room.tall { 24.0 } else { 0.0 });
     let panel = Rect::from_center_size(centre, wanted);
+    let (at_title, at_seconds, at_lines, figure) =
+        if room.tall { (36.0, 88.0, 140.0, size::DISPLAY) } else { (28.0, 70.0, 114.0, size::FIGURE) };
     let ground = Color32::from_rgba_unmultiplied(10, 11, 13, 235);
     ui.painter().rect_filled(panel, 16.0, ground);
     ui.painter().rect_stroke(panel, 16.0, Stroke::new(2.0, colour), StrokeKind::Inside);
@@ -107,13 +116,13 @@ pub(crate) fn show(ui: &Ui, rect: Rect, cx: &Cx<'_>, room: Room) {
     let title_font = theme::font(size::TITLE, Weight::Bold);
     let galley = ui.painter().layout_no_wrap(title.into(), title_font, ink);
     let start = middle - (galley.size().x + 34.0) / 2.0;
-    paint_icon(ui, pos2(start, top + 36.0), Align2::LEFT_CENTER, icon, 24.0, ink);
-    let at = pos2(start + 34.0, top + 36.0);
+    paint_icon(ui, pos2(start, top + at_title), Align2::LEFT_CENTER, icon, 24.0, ink);
+    let at = pos2(start + 34.0, top + at_title);
     paint_text(ui, at, Align2::LEFT_CENTER, title, size::TITLE, Weight::Bold, ink);
-    let at = pos2(middle, top + 88.0);
-    paint_text(ui, at, Align2::CENTER_CENTER, &seconds, size::DISPLAY, Weight::Bold, Color32::WHITE);
+    let at = pos2(middle, top + at_seconds);
+    paint_text(ui, at, Align2::CENTER_CENTER, &seconds, figure, Weight::Bold, Color32::WHITE);
     for (index, line) in lines.iter().enumerate() {
-        let at = pos2(middle, top + 140.0 + 22.0 * index as f32);
+        let at = pos2(middle, top + at_lines + 22.0 * index as f32);
         let (weight, ink) =
             if index == 0 { (Weight::Medium, theme::DARK.text) } else { (Weight::Regular, theme::DARK.soft) };
         paint_text(ui, at, Align2::CENTER_CENTER, line, size::BODY, weight, ink);

@@ -22,14 +22,14 @@ pub(crate) fn show(ui: &mut Ui, area: Rect, cx: &Cx<'_>, room: Room) {
         (true, false) => 1,
     };
     let height =
-        78.0 + rows as f32 * ROW + if rows > 0 { 10.0 } else { 0.0 } + if has_stages { 104.0 } else { 0.0 };
+        78.0 + rows as f32 * ROW + if rows > 0 { 14.0 } else { 0.0 } + if has_stages { 104.0 } else { 0.0 };
     let rect = Rect::from_min_size(area.min, vec2(WIDTH, height));
     plate(ui, rect);
     picture_age(ui, rect, cx);
     let mut top = rect.top() + 78.0;
     if rows > 0 {
         link(ui, rect, top, rows, &cx.state.figures);
-        top += rows as f32 * ROW + 10.0;
+        top += rows as f32 * ROW + 14.0;
     }
     if has_stages {
         stages(

@@ -15,7 +15,8 @@ use crate::ui::window::{Page, Shown, toggle_fullscreen};
 pub(crate) fn show(ui: &mut Ui, inner: Rect, cx: &mut Cx<'_>) -> f32 {
     let left = robot(ui, inner, cx);
     let right = tools(ui, inner, cx);
-    state(ui, Rect::from_min_max(pos2(left.right(), inner.top()), pos2(right.left(), inner.bottom())), cx);
+    let between = Rect::from_min_max(pos2(left.right(), inner.top()), pos2(right.left(), inner.bottom()));
+    state(ui, between, inner.right(), cx);
     left.bottom()
 }
 
@@ -96,7 +97,7 @@ fn tools(ui: &mut Ui, inner: Rect, cx: &mut Cx<'_>) -> Rect {
     rect
 }
 
-fn state(ui: &mut Ui, between: Rect, cx: &mut Cx<'_>) {
+fn state(ui: &mut Ui, between: Rect, edge: f32, cx: &mut Cx<'_>) {
     let p = Palette::of(ui);
     let (icon, level, words) = arm_words(&cx.state.arm);
     let colour = if level == Level::Neutral { p.soft } else { p.level(level) };
@@ -106,10 +107,13 @@ fn state(ui: &mut Ui, between: Rect, cx: &mut Cx<'_>) {
     let small =
         painter.layout_no_wrap(lease.clone(), crate::ui::theme::font(size::CAPTION, Weight::Regular), p.soft);
     let width = big.size().x.max(small.size().x) + 68.0;
-    if width > between.width() - 2.0 * STEP {
-        return;
-    }
-    let at = pos2(between.center().x, between.top() + HEIGHT / 2.0);
+    let has_room = width <= between.width() - 2.0 * STEP;
+    let at = if has_room {
+        pos2(between.center().x, between.top() + HEIGHT / 2.0)
+    } else {
+        // Below the tools: a narrow window has nothing else there.
+        pos2(edge - width / 2.0, between.top() + HEIGHT * 1.5 + STEP)
+    };
     let rect = Rect::from_center_size(at, vec2(width, HEIGHT));
     plate(ui, rect);
     paint_icon(ui, pos2(rect.left() + 28.0, at.y), Align2::CENTER_CENTER, icon, 20.0, colour);
