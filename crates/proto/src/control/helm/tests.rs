@@ -292,6 +292,20 @@ fn the_lease_runs_out_after_its_time_without_a_command() {
 }
 
 #[test]
+fn a_command_that_does_not_count_does_not_keep_the_lease() {
+    let mut rig = Rig::driven_by_ann();
+    rig.wait(5_000);
+    let stale = rig.command(41);
+    rig.wait(4_900);
+    rig.sequence += 1;
+    assert!(rig.helm.handle_control("ann", &stale, rig.now()).is_err());
+    let other = rig.command(40);
+    assert!(rig.helm.handle_control("ann", &other, rig.now()).is_err());
+    rig.wait(100);
+    assert_eq!(rig.helm.driver(), None, "10 s after the last one that counted");
+}
+
+#[test]
 fn an_emergency_stop_is_acknowledged_and_told_to_all() {
     for peer in ["ann", "eve"] {
         let mut rig = Rig::driven_by_ann();
