@@ -14,6 +14,17 @@ pub struct View {
     pub present: Present,
     /// What the drive screen shows.
     pub hud: Hud,
+    /// Where the window was when it was closed.
+    pub window: Option<Geometry>,
+}
+
+/// Where a window is, in points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Geometry {
+    /// Width and height inside the frame.
+    pub size: (u32, u32),
+    /// Left and top on the desktop, where the system tells it.
+    pub position: Option<(i32, i32)>,
 }
 
 /// Units of speed and temperature.

@@ -8,7 +8,7 @@ use eframe::egui_wgpu::{SurfaceConfig, wgpu};
 
 use super::window::{Page, Window};
 use super::{Backend, theme};
-use crate::model::settings::Present;
+use crate::model::settings::{Geometry, Present};
 use crate::model::{Command, Model};
 use crate::render::video;
 use crate::settings::Theme;
@@ -27,6 +27,18 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self { size: [1280.0, 800.0], position: None, page: Page::Drive }
+    }
+}
+
+impl Options {
+    /// A window on `page` where it was when it was closed; nonsense in a file is forced into sense.
+    pub fn remembered(geometry: Option<Geometry>, page: Page) -> Self {
+        let Some(geometry) = geometry else { return Self { page, ..Self::default() } };
+        let (width, height) = geometry.size;
+        let size = [width.clamp(640, 8192) as f32, height.clamp(400, 8192) as f32];
+        let is_near = |at: i32| (-8192..=16_384).contains(&at);
+        let position = geometry.position.filter(|(left, top)| is_near(*left) && is_near(*top));
+        Self { size, position: position.map(|(left, top)| [left as f32, top as f32]), page }
     }
 }
 
@@ -70,6 +82,7 @@ struct App {
     model: Model,
     calm: Calm,
     looks: Option<(Theme, f32)>,
+    geometry: Option<Geometry>,
 }
 
 impl App {
@@ -83,7 +96,7 @@ impl App {
         let ctx = cx.egui_ctx.clone();
         backend.on_change(Arc::new(move || ctx.request_repaint()));
         let window = Window::on(page);
-        Self { backend, window, model: Model::default(), calm: Calm::default(), looks: None }
+        Self { backend, window, model: Model::default(), calm: Calm::default(), looks: None, geometry: None }
     }
 
     fn execute(&mut self, ctx: &egui::Context, command: Command) {
@@ -108,6 +121,7 @@ impl eframe::App for App {
             });
             ctx.set_zoom_factor(settings.ui_scale);
         }
+        self.geometry = geometry(ctx).or(self.geometry);
         frame.set_wgpu_surface_config(surface(settings.view.present));
         if let Some(command) = self.window.watch_focus(ctx, &self.model) {
             self.execute(ctx, command);
@@ -129,7 +143,33 @@ impl eframe::App for App {
 
     fn on_exit(&mut self) {
         self.backend.execute(Command::Disconnect);
+        let mut settings = self.model.settings.clone();
+        settings.view.window = self.geometry;
+        if settings != self.model.settings {
+            self.backend.execute(Command::ChangeSettings(Box::new(settings)));
+        }
     }
+}
+
+/// Where the window is; nothing while it is maximised or fills the screen, as that is not where it belongs.
+fn geometry(ctx: &egui::Context) -> Option<Geometry> {
+    ctx.input(|input| {
+        let viewport = input.viewport();
+        if viewport.fullscreen == Some(true)
+            || viewport.maximized == Some(true)
+            || viewport.minimized == Some(true)
+        {
+            return None;
+        }
+        // The zoom is the user's own and does not belong to the window's size.
+        let zoom = ctx.zoom_factor();
+        let size = viewport.inner_rect?.size() * zoom;
+        let position = viewport.outer_rect.map(|rect| rect.min * zoom);
+        Some(Geometry {
+            size: (size.x.round() as u32, size.y.round() as u32),
+            position: position.map(|at| (at.x.round() as i32, at.y.round() as i32)),
+        })
+    })
 }
 
 /// Holds figures that nobody can read at 60 Hz for a tenth of a second.
@@ -157,5 +197,23 @@ impl Calm {
                 self.held = Some((drive.figures, drive.stages, drive.vehicle));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_opens_where_it_was_and_never_out_of_reach() {
+        let at = |size, position| Options::remembered(Some(Geometry { size, position }), Page::Drive);
+        assert_eq!(at((900, 700), Some((-40, 30))).size, [900.0, 700.0]);
+        assert_eq!(at((900, 700), Some((-40, 30))).position, Some([-40.0, 30.0]));
+        assert_eq!(at((0, u32::MAX), None).size, [640.0, 8192.0]);
+        assert_eq!(at((900, 700), Some((i32::MAX, 0))).position, None);
+        assert_eq!(
+            Options::remembered(None, Page::Stats),
+            Options { page: Page::Stats, ..Options::default() }
+        );
     }
 }

@@ -137,7 +137,7 @@ pub const LIGHT: Palette = Palette {
     line: Color32::from_rgb(221, 226, 233),
     text: Color32::from_rgb(16, 21, 29),
     soft: Color32::from_rgb(77, 87, 101),
-    faint: Color32::from_rgb(105, 115, 129),
+    faint: Color32::from_rgb(96, 106, 120),
     accent: Color32::from_rgb(28, 98, 227),
     on_accent: Color32::WHITE,
     good: Color32::from_rgb(8, 124, 74),

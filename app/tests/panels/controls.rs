@@ -131,6 +131,65 @@ fn driving_keys_are_sent_as_they_change_and_not_while_a_button_has_the_focus() {
 }
 
 #[test]
+fn a_click_on_a_button_does_not_take_the_keys_away() {
+    let mut harness = on("drive-armed");
+    harness.get_by_label("Snapshot (F12)").click();
+    harness.run_steps(2);
+    assert_eq!(take(&mut harness), [Command::Snapshot]);
+    harness.key_down(egui::Key::W);
+    harness.run_steps(1);
+    assert_eq!(take(&mut harness), [Command::Keys(Keys::NONE.with(Key::Forward))]);
+}
+
+#[test]
+fn every_page_and_the_list_of_shortcuts_open_by_keyboard() {
+    let mut harness = on("drive-armed");
+    for (key, page) in [
+        (egui::Key::F3, Page::Gamepad),
+        (egui::Key::F4, Page::Stats),
+        (egui::Key::F5, Page::Settings),
+        (egui::Key::F2, Page::Drive),
+    ] {
+        harness.key_press(key);
+        harness.run_steps(2);
+        assert_eq!(harness.state().window.page, page);
+    }
+    harness.key_press(egui::Key::F1);
+    harness.run_steps(3);
+    harness.get_by_label("Keyboard shortcuts");
+    harness.key_press(egui::Key::F1);
+    harness.run_steps(3);
+    assert!(harness.query_by_label("Keyboard shortcuts").is_none());
+}
+
+#[test]
+fn settings_change_by_a_click_on_their_names() {
+    let mut harness = on("settings");
+    harness.get_by_label("Theme: Light").click_accesskit();
+    harness.run_steps(2);
+    let commands = take(&mut harness);
+    let Some(Command::ChangeSettings(settings)) = commands.first() else { panic!("{commands:?}") };
+    assert_eq!(settings.theme, Theme::Light);
+    harness.get_by_label("Map").click_accesskit();
+    harness.run_steps(2);
+    let commands = take(&mut harness);
+    let Some(Command::ChangeSettings(settings)) = commands.last() else { panic!("{commands:?}") };
+    assert!(!settings.view.hud.map);
+}
+
+#[test]
+fn the_wheel_is_taken_and_the_stop_is_reset_by_their_buttons() {
+    let mut harness = on("drive-other-driver");
+    harness.get_by_label("Take wheel").click();
+    harness.run_steps(2);
+    assert_eq!(take(&mut harness), [Command::TakeLease]);
+    let mut harness = on("drive-estop");
+    harness.get_by_label("Reset stop").click();
+    harness.run_steps(2);
+    assert_eq!(take(&mut harness), [Command::ResetStop]);
+}
+
+#[test]
 fn the_form_connects_by_keyboard_alone() {
     let mut harness = on("connect-empty");
     harness.get_by_label("Room").focus();
