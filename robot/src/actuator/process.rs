@@ -30,7 +30,7 @@ pub fn run(args: &ActuatorArgs) -> Result<()> {
     drive.apply(&core.safe()).context("write neutral to the output")?;
     let socket = bind(&args.socket)?;
     let quit = quit_on_signal().context("catch signals")?;
-    info!(output = %args.output, "actuator holds the outputs");
+    debug!(output = %args.output, "actuator holds the outputs");
 
     let mut replies_to = None;
     let ended = drive_until_told(&mut core, drive.as_mut(), &socket, &mut replies_to, &quit, parent.as_ref());

@@ -154,9 +154,8 @@ impl Room {
                 if peers.iter().any(|peer| peer.role == signaling::Role::Robot && peer.connected) {
                     warn!("another robot is in this room; drivers may get either");
                 }
-                if self.reached == Reached::NotYet {
-                    self.shared.ready.notify_one();
-                }
+                // Only the first one is waited for.
+                self.shared.ready.notify_one();
                 self.reached = Reached::Yes;
                 self.own_id = Some(self_id);
                 self.ice_servers = ice_servers;

@@ -1,0 +1,361 @@
+//! A driver without a window: the app's own cores over a real connection.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use farwheel_peer::signaling::{self, Client, Role};
+use farwheel_peer::{
+    Admission, Bind, Channel, Config, Connection, Event, LinkState, Manners, SignalKind, Video,
+};
+use farwheel_proto::control::event::{self, Body, Stamp};
+use farwheel_proto::control::sender;
+use farwheel_proto::control::telemetry::{Fast, Slow};
+use farwheel_proto::control::{Axis, CommandSender, Flags, Intent, Status, Telemetry};
+use farwheel_proto::video::EncodedFrame;
+use farwheel_robot::clock::monotonic_ns;
+use tokio::sync::mpsc;
+
+use crate::harness::PATIENCE;
+
+/// What the driver knows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    /// Connections that were opened so far.
+    pub(crate) links: u32,
+    pub(crate) connected: bool,
+    /// Epoch of the lease, zero without one.
+    pub(crate) lease: u32,
+    /// Who drives, if the lease was denied.
+    pub(crate) denied: Option<String>,
+    pub(crate) fast: Option<Fast>,
+    pub(crate) slow: Option<Slow>,
+    pub(crate) frames: u64,
+    /// When commands whose controls differ from the one before left, on the machine's clock.
+    pub(crate) changes_ns: Vec<u64>,
+    pub(crate) events: Vec<Body>,
+}
+
+/// What a test tells its driver to do.
+pub(crate) enum Order {
+    /// Hold the sticks so, dead man's control held.
+    Stick { throttle: f32, steer: f32 },
+    /// Ask for something on the event channel.
+    Ask(Body),
+    /// Arm by the flag.
+    Arm,
+    /// Send this lease's epoch from here on, granted or not.
+    Pretend(u32),
+    /// Send these bytes on the event channel.
+    Raw(&'static [u8]),
+}
+
+/// A driver on a thread of its own; gone when dropped.
+pub(crate) struct Driver {
+    orders: mpsc::UnboundedSender<Order>,
+    shared: Arc<Shared>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    view: Mutex<View>,
+    changed: Condvar,
+    pictures: Mutex<Option<std::sync::mpsc::Sender<EncodedFrame>>>,
+}
+
+impl Driver {
+    pub(crate) fn start(url: &str, name: &str) -> Self {
+        let (orders, taken) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::default());
+        let task = Task::new(Arc::clone(&shared));
+        let config = signaling::Config {
+            server: url.to_owned(),
+            room: "r".parse().unwrap(),
+            role: Role::Driver,
+            name: name.to_owned(),
+            token: None,
+            ca: None,
+        };
+        let thread = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+            runtime.block_on(task.run(config, taken));
+            runtime.shutdown_timeout(Duration::from_millis(100));
+        });
+        Self { orders, shared, thread: Some(thread) }
+    }
+
+    pub(crate) fn order(&self, order: Order) {
+        self.orders.send(order).unwrap();
+    }
+
+    pub(crate) fn stick(&self, throttle: f32, steer: f32) {
+        self.order(Order::Stick { throttle, steer });
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.shared.view.lock().unwrap().clone()
+    }
+
+    /// Waits until what the driver knows fulfils `condition`.
+    pub(crate) fn wait(&self, what: &str, condition: impl Fn(&View) -> bool) -> View {
+        let view = self.shared.view.lock().unwrap();
+        let (view, timeout) =
+            self.shared.changed.wait_timeout_while(view, PATIENCE, |view| !condition(view)).unwrap();
+        assert!(
+            !timeout.timed_out(),
+            "waited {} s for {what}; {:?} {:?}",
+            PATIENCE.as_secs(),
+            view.fast,
+            view.events
+        );
+        view.clone()
+    }
+
+    pub(crate) fn wait_status(&self, what: &str, condition: impl Fn(Status) -> bool) -> View {
+        self.wait(what, |view| view.fast.is_some_and(|fast| condition(fast.status)))
+    }
+
+    /// Connects, takes the lease and arms, at rest.
+    pub(crate) fn take_the_wheel(&self) {
+        self.wait("connection", |view| view.connected);
+        self.order(Order::Ask(Body::LeaseRequest));
+        self.wait("lease", |view| view.lease != 0);
+        self.arm();
+    }
+
+    /// Arms, at rest.
+    pub(crate) fn arm(&self) {
+        self.stick(0.0, 0.0);
+        self.wait("nothing to stand against arming", |view| {
+            view.fast.is_some_and(|fast| fast.arm_block.is_none() && fast.lease == view.lease)
+        });
+        self.order(Order::Arm);
+        self.wait_status("armed", |status| status == Status::Armed);
+    }
+
+    /// All coded pictures from here on.
+    pub(crate) fn pictures(&self) -> std::sync::mpsc::Receiver<EncodedFrame> {
+        let (send, receive) = std::sync::mpsc::channel();
+        *self.shared.pictures.lock().unwrap() = Some(send);
+        receive
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // The task ends with its last order.
+        (self.orders, _) = mpsc::unbounded_channel();
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+struct Task {
+    shared: Arc<Shared>,
+    sender: CommandSender,
+    intent: Option<Intent>,
+    pretend: Option<u32>,
+    link: Option<Link>,
+    requests: u32,
+}
+
+struct Link {
+    peer: signaling::PeerId,
+    connection: Connection,
+    events: farwheel_peer::Events,
+    frames: farwheel_peer::Frames,
+}
+
+enum News {
+    Signaling(Option<signaling::Event>),
+    Connection(Option<Event>),
+    Frame(EncodedFrame),
+    Order(Option<Order>),
+    Tick,
+}
+
+impl Task {
+    fn new(shared: Arc<Shared>) -> Self {
+        let sender = CommandSender::new(sender::Config::default());
+        Self { shared, sender, intent: None, pretend: None, link: None, requests: 0 }
+    }
+
+    async fn run(mut self, config: signaling::Config, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let (client, mut signals) = Client::connect(config);
+        let mut own_id = None;
+        let mut tick = tokio::time::interval(Duration::from_millis(5));
+        loop {
+            let news = tokio::select! {
+                event = signals.recv() => News::Signaling(event),
+                news = next(&mut self.link) => news,
+                order = orders.recv() => News::Order(order),
+                _ = tick.tick() => News::Tick,
+            };
+            match news {
+                News::Signaling(Some(signaling::Event::Joined { self_id, peers, ice_servers })) => {
+                    own_id = Some(self_id);
+                    let robot = peers.iter().find(|peer| peer.role == Role::Robot && peer.connected);
+                    // A connection outlives the signalling that made it.
+                    if let (Some(robot), None) = (robot, &self.link) {
+                        let config = Config::offer(Video::Receive, Manners::between(self_id, robot.id));
+                        self.open(robot.id, config.with_ice_servers(ice_servers));
+                    }
+                }
+                News::Signaling(Some(signaling::Event::Signal { from, signal })) => {
+                    let known = self.link.as_ref().filter(|link| link.peer == from);
+                    match known.map(|link| link.connection.admits(&signal)) {
+                        Some(Admission::Mine) => {
+                            known.expect("it was admitted").connection.handle_signal(signal);
+                        }
+                        Some(Admission::Stale) => {}
+                        Some(Admission::Replace) | None if signal.kind == SignalKind::Offer => {
+                            let manners = Manners::between(own_id.expect("joined"), from);
+                            self.open(from, Config::answer(signal.conn, Video::Receive, manners));
+                            self.link.as_ref().expect("just opened").connection.handle_signal(signal);
+                        }
+                        Some(Admission::Replace) | None => {}
+                    }
+                }
+                News::Signaling(_) => {}
+                News::Connection(Some(Event::Signal(signal))) => {
+                    client.send(self.link.as_ref().expect("it sent this").peer, signal);
+                }
+                News::Connection(Some(event)) => self.handle(event),
+                News::Connection(None) => self.link = None,
+                News::Frame(frame) => self.show(frame),
+                News::Order(Some(order)) => self.obey(order),
+                News::Order(None) => break,
+                News::Tick => self.send_command(),
+            }
+        }
+        if let Some(link) = &self.link {
+            link.connection.close().await;
+        }
+        client.leave();
+    }
+
+    fn open(&mut self, peer: signaling::PeerId, config: Config) {
+        let (connection, events, frames) = Connection::open(config.with_bind(Bind::Loopback));
+        self.link = Some(Link { peer, connection, events, frames });
+        self.sender.handle_connection();
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::State(LinkState::Connected) => {
+                let hello = Body::Hello {
+                    name: "driver".into(),
+                    version: "test".into(),
+                    role: event::Role::Driver,
+                    owner_code: None,
+                };
+                self.ask(hello);
+                self.update(|view| {
+                    view.connected = true;
+                    view.links += 1;
+                    view.lease = 0;
+                });
+            }
+            Event::State(LinkState::Failed(_)) => {
+                self.update(|view| view.connected = false);
+                self.link = None;
+            }
+            Event::Message { channel: Channel::Telemetry, data } => match Telemetry::decode(&data) {
+                Ok(Telemetry::Fast(fast)) => {
+                    self.sender.handle_telemetry(&fast, Instant::now());
+                    self.update(|view| view.fast = Some(fast));
+                }
+                Ok(Telemetry::Slow(slow)) => self.update(|view| view.slow = Some(slow)),
+                Err(error) => panic!("telemetry cannot be read: {error}"),
+            },
+            Event::Message { channel: Channel::Event, data } => {
+                let body = event::Event::decode(&data).unwrap().body;
+                match &body {
+                    Body::LeaseGranted { epoch, .. } => {
+                        self.sender.handle_lease(*epoch);
+                        self.update(|view| view.lease = *epoch);
+                    }
+                    Body::LeaseDenied { holder } => self.update(|view| view.denied = Some(holder.clone())),
+                    Body::LeaseRevoked { .. } => {
+                        self.sender.handle_lease(0);
+                        self.update(|view| view.lease = 0);
+                    }
+                    _ => {}
+                }
+                self.update(|view| view.events.push(body));
+            }
+            _ => {}
+        }
+    }
+
+    fn show(&mut self, frame: EncodedFrame) {
+        self.sender.handle_picture(frame.media_time.frame_id(), Instant::now());
+        self.update(|view| view.frames += 1);
+        if let Some(pictures) = &*self.shared.pictures.lock().unwrap() {
+            pictures.send(frame).ok();
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Stick { throttle, steer } => {
+                self.intent = Some(Intent {
+                    throttle: Axis::new(throttle),
+                    steer: Axis::new(steer),
+                    flags: Flags::DEADMAN,
+                    ..Intent::default()
+                });
+                self.send_command();
+            }
+            Order::Ask(body) => self.ask(body),
+            Order::Arm => self.sender.arm(),
+            Order::Pretend(epoch) => self.pretend = Some(epoch),
+            Order::Raw(bytes) => {
+                let link = self.link.as_ref().expect("connected");
+                link.connection.send(Channel::Event, Bytes::from_static(bytes)).unwrap();
+            }
+        }
+    }
+
+    fn ask(&mut self, body: Body) {
+        self.requests += 1;
+        // A request that is about the present says which present.
+        let body = match (body, self.sender.echo(Instant::now())) {
+            (Body::Arm(_), Some(echo)) => Body::Arm(Stamp::new(self.sender.lease(), echo)),
+            (body, _) => body,
+        };
+        let message = event::Event::request(self.requests, body).encode().unwrap();
+        self.link.as_ref().expect("connected").connection.send(Channel::Event, message.into()).unwrap();
+    }
+
+    fn send_command(&mut self) {
+        let (Some(intent), Some(link)) = (self.intent, &self.link) else { return };
+        let now = Instant::now();
+        self.sender.handle_input(&intent, now);
+        let Some(mut command) = self.sender.poll_command(now) else { return };
+        command.lease = self.pretend.unwrap_or(command.lease);
+        let changed = command.earlier[0].is_some_and(|earlier| earlier != command.controls);
+        let at = monotonic_ns();
+        // Not connected at the moment: the next one is 20 ms away.
+        let sent = link.connection.send(Channel::Control, Bytes::copy_from_slice(&command.encode()));
+        if changed && sent.is_ok() {
+            self.update(|view| view.changes_ns.push(at));
+        }
+    }
+
+    fn update(&self, change: impl FnOnce(&mut View)) {
+        change(&mut self.shared.view.lock().unwrap());
+        self.shared.changed.notify_all();
+    }
+}
+
+async fn next(link: &mut Option<Link>) -> News {
+    let Some(link) = link else { return std::future::pending().await };
+    tokio::select! {
+        event = link.events.recv() => News::Connection(event),
+        Some(frame) = link.frames.recv() => News::Frame(frame),
+    }
+}

@@ -1,0 +1,79 @@
+//! What is seen is what was captured.
+
+use std::time::{Duration, Instant};
+
+use farwheel_media::decode::Decoder;
+use farwheel_media::test_picture::TestPicture;
+use farwheel_proto::control::telemetry::CameraStatus;
+use farwheel_proto::control::{Refusal, event::Body};
+use farwheel_proto::video::Size;
+
+use crate::driver::{Driver, Order};
+use crate::harness::{PATIENCE, Robot, Server};
+
+#[test]
+fn decoded_pictures_are_those_that_were_captured() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let _robot = Robot::start(dir.path(), &server.url, &["--camera", "test", "--size", "640x360"]);
+    let driver = Driver::start(&server.url, "driver");
+    let pictures = driver.pictures();
+    let mut decoder = Decoder::new(Default::default());
+    let mut source = TestPicture::new(Size::new(640, 360));
+    let mut psnr = Vec::new();
+    while psnr.len() < 60 {
+        let frame = pictures.recv_timeout(PATIENCE).expect("pictures keep coming");
+        let Ok(decoded) = decoder.decode(&frame.data, Instant::now()) else { continue };
+        let measured = source.measure(&decoded.frame).expect("every picture carries its stamp");
+        psnr.push(measured.psnr_db);
+    }
+    psnr.sort_by(f64::total_cmp);
+    println!("PSNR of 60 pictures: worst {:.1} dB, median {:.1} dB", psnr[0], psnr[30]);
+    assert!(psnr[0] > 30.0, "worst picture has {:.1} dB", psnr[0]);
+}
+
+#[test]
+fn missing_camera_gives_a_placeholder_and_the_driver_can_choose_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let cameras = ["--camera", "usb:/dev/video99", "--other-cameras", "test sim"];
+    let _robot = Robot::start(dir.path(), &server.url, &cameras);
+    let driver = Driver::start(&server.url, "driver");
+    driver.wait("a placeholder", |view| {
+        view.frames > 2 && view.slow.is_some_and(|slow| slow.camera == CameraStatus::Placeholder)
+    });
+    // Whoever sees no picture has no throttle: a placeholder is none.
+    driver.take_the_wheel();
+    driver.stick(1.0, 0.0);
+    driver.wait("the governor", |view| view.fast.is_some_and(|fast| fast.governor_permille == 0));
+    for index in [1u8, 2] {
+        driver.order(Order::Ask(Body::SelectCamera { camera: index }));
+        driver.wait("another camera", |view| {
+            view.slow
+                .is_some_and(|slow| slow.camera == CameraStatus::Live && slow.camera_index == Some(index))
+        });
+    }
+    driver.order(Order::Ask(Body::SelectCamera { camera: 7 }));
+    driver.wait("a refusal", |view| {
+        view.events.iter().any(|body| matches!(body, Body::Refused { reason: Refusal::NotHere, .. }))
+    });
+}
+
+#[test]
+fn newcomer_gets_a_picture_at_once_and_all_viewers_share_one_encoder() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let _robot = Robot::start(dir.path(), &server.url, &[]);
+    let viewers: Vec<_> = ["a", "b", "c"].into_iter().map(|name| Driver::start(&server.url, name)).collect();
+    for viewer in &viewers {
+        viewer.wait("pictures", |view| view.frames > 10);
+    }
+    let start = Instant::now();
+    let late = Driver::start(&server.url, "late");
+    late.wait("a picture", |view| view.frames > 0);
+    println!("start to first picture: {:.0} ms", start.elapsed().as_secs_f64() * 1000.0);
+    let slow = late.wait("telemetry", |view| view.slow.is_some_and(|slow| slow.viewers == 4)).slow.unwrap();
+    // 30 pictures a second are made, not 120; a key frame more or less does not count as one.
+    assert!(slow.fps_tenths <= 330, "{} pictures a second are encoded", slow.fps_tenths / 10);
+    assert!(start.elapsed() < Duration::from_secs(5), "the newcomer waited {:?}", start.elapsed());
+}
