@@ -143,6 +143,8 @@ fn command() -> Command {
         .max_term_width(100)
         .subcommand(
             Command::new("run")
+                // The last one wins, so that a script can append to what it was given.
+                .args_override_self(true)
                 .about("Join the room, send pictures, drive the car")
                 .arg(config())
                 .arg(
@@ -154,6 +156,7 @@ fn command() -> Command {
         )
         .subcommand(
             Command::new("check")
+                .args_override_self(true)
                 .about("Try every device, port and address that run would use")
                 .arg(config())
                 .arg(json())

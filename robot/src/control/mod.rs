@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use farwheel_media::slot::Slot;
 use farwheel_proto::control::actuator::Health;
 use farwheel_proto::control::event::FaultChange;
+use farwheel_proto::control::failsafe::NEUTRAL;
 use farwheel_proto::control::helm::{self, Action, Helm, Recipient};
 use farwheel_proto::control::telemetry::{self, BatteryLevel};
 use farwheel_proto::control::{Axis, Event, Fault, Setpoint};
@@ -96,6 +97,8 @@ struct Control {
     parts: Parts,
     helm: Helm,
     started: Instant,
+    /// When silence reaches the time at which the throttle is neutral.
+    neutral_due: Option<Instant>,
     /// Actuators seen so far; one more is a restart.
     actuators: u32,
     output: OutputState,
@@ -105,15 +108,18 @@ impl Control {
     fn new(parts: Parts) -> Self {
         let started = Instant::now();
         let helm = Helm::new(parts.config.clone(), parts.boot, parts.epoch, started);
-        Self { parts, helm, started, actuators: 0, output: OutputState::Fine }
+        Self { parts, helm, started, neutral_due: None, actuators: 0, output: OutputState::Fine }
     }
 
     fn run(mut self) -> Stopped {
         let mut arrivals = Arrivals::default();
         let mut tick = Instant::now();
         loop {
-            self.parts.inbox.take_until(tick, &mut arrivals);
+            // Neutral is due 250 ms after the last command that counted, not at the tick after that.
+            let wake = self.neutral_due.map_or(tick, |due| due.min(tick));
+            self.parts.inbox.take_until(wake, &mut arrivals);
             let now = Instant::now();
+            self.neutral_due.take_if(|due| *due <= now);
             if now.saturating_duration_since(tick) >= LATE {
                 // Silence is measured by the clock, so the failsafe knows of it without being told.
                 warn!(
@@ -156,7 +162,10 @@ impl Control {
         }
         if let Some(Command { peer, datagram, command }) = arrivals.command.take() {
             match self.helm.handle_control(&peer, &datagram, now) {
-                Ok(()) => trace!(sequence = command.sequence, "command counts"),
+                Ok(()) => {
+                    trace!(sequence = command.sequence, "command counts");
+                    self.neutral_due = Some(now + NEUTRAL);
+                }
                 Err(error) => debug!(sequence = command.sequence, %error, "command does not count"),
             }
         }
