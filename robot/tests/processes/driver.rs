@@ -120,8 +120,16 @@ impl Driver {
     /// Connects, takes the lease and arms, at rest.
     pub(crate) fn take_the_wheel(&self) {
         self.wait("connection", |view| view.connected);
-        self.order(Order::Ask(Body::LeaseRequest));
-        self.wait("lease", |view| view.lease != 0);
+        loop {
+            self.order(Order::Ask(Body::LeaseRequest));
+            let view = self.wait("an answer", |view| view.lease != 0 || view.denied.is_some());
+            if view.lease != 0 {
+                break;
+            }
+            // A driver who has died holds the lease for a while.
+            self.shared.view.lock().unwrap().denied = None;
+            self.wait("the lease to be free", |view| view.fast.is_some_and(|fast| fast.lease == 0));
+        }
         self.arm();
     }
 
