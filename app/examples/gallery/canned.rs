@@ -20,7 +20,7 @@ use farwheel_media::VideoFrame;
 use farwheel_proto::video::{FrameId, Size};
 
 /// Every state by name, with its page.
-pub(crate) const STATES: [(&str, Page); 20] = [
+pub(crate) const STATES: [(&str, Page); 21] = [
     ("connect-empty", Page::Drive),
     ("connect-recents", Page::Drive),
     ("connect-busy", Page::Drive),
@@ -41,6 +41,7 @@ pub(crate) const STATES: [(&str, Page); 20] = [
     ("stats", Page::Stats),
     ("stats-empty", Page::Stats),
     ("notices", Page::Drive),
+    ("shortcuts", Page::Drive),
 ];
 
 /// The model of a state.
@@ -80,6 +81,7 @@ pub(crate) fn model(name: &str) -> Model {
             model.stats = measured();
         }
         "stats-empty" => {}
+        "shortcuts" => model.drive = Some(driving()),
         "notices" => {
             model.drive = Some(driving());
             model.notices = vec![

@@ -1,12 +1,12 @@
 //! The list of keys, over any page.
 
-use eframe::egui::{self, Frame, Margin, Modal, Stroke, Ui, vec2};
+use eframe::egui::{self, Area, Frame, Margin, Stroke, Ui, vec2};
 
 use super::theme::{self, HALF, Palette, Weight, size};
 use super::widgets::{Tone, icon_button};
 use super::window::Shown;
 
-/// Shows the list; a click beside it, Esc or the button closes it.
+/// Shows the list; F1, Esc or the button closes it. It is no modal: STOP beside it must go on working.
 pub(crate) fn show(ui: &Ui, shown: &mut Shown) {
     let p = Palette::of(ui);
     let frame = Frame::NONE
@@ -15,33 +15,40 @@ pub(crate) fn show(ui: &Ui, shown: &mut Shown) {
         .corner_radius(16)
         .inner_margin(Margin::same(24))
         .shadow(ui.visuals().popup_shadow);
-    let modal = Modal::new(egui::Id::unique("shortcuts")).frame(frame).show(ui.ctx(), |ui| {
-        ui.set_width((ui.ctx().content_rect().width() - 96.0).min(600.0));
-        ui.horizontal(|ui| {
-            ui.label(theme::text("Keyboard shortcuts", size::TITLE, Weight::Bold, p.text));
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                if icon_button(ui, lucide_icons::Icon::X, "Close the list of shortcuts", Tone::Quiet)
-                    .clicked()
-                {
-                    *shown = Shown::No;
-                }
+    let window = ui.ctx().content_rect();
+    let area = Area::new(egui::Id::unique("shortcuts"))
+        .order(egui::Order::Foreground)
+        .anchor(egui::Align2::CENTER_TOP, vec2(0.0, TOP));
+    area.show(ui.ctx(), |ui| {
+        frame.show(ui, |ui| {
+            ui.set_width((window.width() - 96.0).min(600.0));
+            ui.spacing_mut().interact_size.y = 20.0;
+            ui.horizontal(|ui| {
+                ui.label(theme::text("Keyboard shortcuts", size::TITLE, Weight::Bold, p.text));
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    if icon_button(ui, lucide_icons::Icon::X, "Close the list of shortcuts", Tone::Quiet)
+                        .clicked()
+                    {
+                        *shown = Shown::No;
+                    }
+                });
             });
-        });
-        ui.add_space(HALF);
-        egui::ScrollArea::vertical().max_height(ui.ctx().content_rect().height() - 180.0).show(ui, |ui| {
-            ui.columns(2, |columns| {
-                group(&mut columns[0], "Driving", &DRIVING);
-                group(&mut columns[1], "Window", &WINDOW);
-                columns[1].add_space(HALF);
-                let words = "Keys drive only while no field or button has the focus. \
+            ui.add_space(HALF);
+            egui::ScrollArea::vertical().max_height((window.height() - TOP - BELOW).max(80.0)).show(
+                ui,
+                |ui| {
+                    ui.columns(2, |columns| {
+                        group(&mut columns[0], "Driving", &DRIVING);
+                        group(&mut columns[1], "Window", &WINDOW);
+                        columns[1].add_space(HALF);
+                        let words = "Keys drive only while no field or button has the focus. \
                              Leaving the window lets everything go: the car stops.";
-                columns[1].label(theme::text(words, size::BODY, Weight::Regular, p.soft));
-            });
-        });
+                        columns[1].label(theme::text(words, size::BODY, Weight::Regular, p.soft));
+                    });
+                },
+            );
+        })
     });
-    if modal.should_close() {
-        *shown = Shown::No;
-    }
 }
 
 fn group(ui: &mut Ui, heading: &str, keys: &[(&str, &str)]) {
@@ -60,6 +67,12 @@ fn group(ui: &mut Ui, heading: &str, keys: &[(&str, &str)]) {
         }
     });
 }
+
+/// Below the plates along the upper edge, in points.
+const TOP: f32 = 76.0;
+
+/// Left free below, for STOP and the list's own margin, in points.
+const BELOW: f32 = 264.0;
 
 const DRIVING: [(&str, &str); 9] = [
     ("Esc", "Emergency stop"),

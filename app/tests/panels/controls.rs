@@ -157,6 +157,13 @@ fn every_page_and_the_list_of_shortcuts_open_by_keyboard() {
     harness.key_press(egui::Key::F1);
     harness.run_steps(3);
     harness.get_by_label("Keyboard shortcuts");
+    let at = harness.get_by_label("Emergency stop (Esc)").rect().center();
+    harness.hover_at(at);
+    harness.drag_at(at);
+    harness.run_steps(2);
+    assert!(take(&mut harness).contains(&Command::EmergencyStop), "STOP works beside the list");
+    harness.drop_at(at);
+    harness.run_steps(1);
     harness.key_press(egui::Key::F1);
     harness.run_steps(3);
     assert!(harness.query_by_label("Keyboard shortcuts").is_none());

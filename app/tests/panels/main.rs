@@ -42,7 +42,19 @@ fn drive_screen_cannot_be_mistaken_for_live_when_it_is_not() {
 
 #[test]
 fn other_pages_look_as_designed() {
-    check(&["gamepad", "gamepad-none", "gamepad-wizard", "settings", "stats", "stats-empty"], Theme::Dark);
+    check(
+        &[
+            "gamepad",
+            "gamepad-none",
+            "gamepad-wizard",
+            "settings",
+            "stats",
+            "stats-empty",
+            "shortcuts",
+            "notices",
+        ],
+        Theme::Dark,
+    );
 }
 
 #[test]

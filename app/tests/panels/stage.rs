@@ -6,6 +6,7 @@ use farwheel::model::{Command, Model};
 use farwheel::render::slot::{Picture, Slot};
 use farwheel::render::video;
 use farwheel::settings::Theme;
+use farwheel::ui::window::Shown;
 use farwheel::ui::{Page, Window, theme};
 
 use super::canned;
@@ -33,12 +34,11 @@ pub(crate) fn harness(
     let page = canned::STATES.iter().find(|(known, _)| *known == name).map_or(Page::Drive, |(_, page)| *page);
     let mut model = canned::model(name);
     model.settings.theme = look;
-    let scene = Scene {
-        window: Window::on(page),
-        model,
-        pictures: canned::pictures(name, picture),
-        commands: Vec::new(),
-    };
+    let mut window = Window::on(page);
+    if name == "shortcuts" {
+        window.shortcuts = Shown::Yes;
+    }
+    let scene = Scene { window, model, pictures: canned::pictures(name, picture), commands: Vec::new() };
     let state = create_render_state(default_wgpu_setup(), egui_wgpu_options());
     video::install(&state);
     let mut harness = Harness::builder()
