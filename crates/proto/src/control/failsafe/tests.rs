@@ -631,8 +631,8 @@ fn an_edge_in_a_lost_command_counts_through_the_copies() {
     rig.earlier = [Some(low), None];
     rig.send().unwrap();
     assert_eq!(rig.status(), Status::Disarmed(DisarmReason::Driver));
-    // A copy of a command that did arrive is not news.
-    let mut rig = Rig::driving(0.0);
+    // A copy of a command that did arrive is not news. (Off neutral, or the car would arm again at once.)
+    let mut rig = Rig::driving(1.0);
     rig.earlier = [Some(low), None];
     rig.send().unwrap();
     assert_eq!(rig.status(), Status::Armed);
