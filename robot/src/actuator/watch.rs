@@ -256,6 +256,8 @@ impl Watching {
 
     fn start_process(&self, program: &std::path::Path) -> Result<Child> {
         let mut command = Command::new(program);
+        // What `ps` shows; the program itself may be named by /proc/self/exe.
+        command.arg0("farwheel-robot");
         command.arg("actuator").arg("--socket").arg(&self.config.socket);
         command.arg("--drive").arg(self.config.output.to_string());
         if let Some(log) = &self.config.pulse_log {

@@ -98,13 +98,14 @@ impl Room {
         noted: &mut mpsc::Receiver<Note>,
         told: &mut mpsc::Receiver<(Recipient, Event)>,
     ) -> Ended {
+        let mut listening = true;
         loop {
             let offer = self.roster.poll_timeout();
-            let refused = matches!(self.reached, Reached::Refused(_));
             tokio::select! {
-                event = signals.recv(), if !refused => match event {
+                event = signals.recv(), if listening => match event {
                     Some(event) => self.handle_signaling(event),
-                    None => warn!("signalling client ended"),
+                    // The client is closed after a refusal; connections go on.
+                    None => listening = false,
                 },
                 Some(note) = noted.recv() => self.handle_note(note),
                 Some((to, event)) = told.recv() => self.tell(&to, &event),
