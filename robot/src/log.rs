@@ -27,5 +27,6 @@ pub fn panic_ends_process() {
     }));
 }
 
-/// Ours in full; the engine's own log is for those who look for a fault in it.
-const DEFAULT: &str = "warn,farwheel_robot=info,farwheel_peer=info,farwheel_media=info,farwheel_proto=info";
+/// Ours. What the connections say for themselves is told by the room's task once for each change, and the engine's own
+/// log is for those who look for a fault in it.
+const DEFAULT: &str = "error,farwheel_robot=info,farwheel_peer=warn,farwheel_media=info,farwheel_proto=info";

@@ -165,11 +165,12 @@ impl Encode {
         }
         self.parts.stages.note_encode(encoded.spent, encoded.data.len(), encoded.encoded_at);
         let captured = self.parts.clock.at(encoded.captured_at);
-        let sent = self.parts.fanout.send(&encoded.into_frame(captured.media_time()));
-        // A placeholder is no picture: who sees one must not drive by it.
-        if sent > 0 && status == CameraStatus::Live {
+        // Known before it is sent: the driver's next command may name it, and a picture that is not known is none.
+        // A placeholder never is one: who sees it must not drive by it.
+        if status == CameraStatus::Live {
             self.parts.inbox.put_picture(captured);
         }
+        let sent = self.parts.fanout.send(&encoded.into_frame(captured.media_time()));
         trace!(captured_us = captured.0, sent, "picture");
         Ok(())
     }
