@@ -1,20 +1,22 @@
 //! The world itself: who talks to whom, and what the faults do to them.
 
+mod faults;
+mod network;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use farwheel_proto::control::DriveCommand;
-use farwheel_proto::control::sender::{Presence, Source};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::driver::{self, Driver, Manner};
-use super::fault::{Fault, Kind, Process};
+use super::fault::Process;
 use super::oracle::{Oracle, Violation};
-use super::robot::{self, Actuator, Car, Encoder, Registers, Run};
+use super::robot::{self, Actuator, Car, Registers, Run};
 use super::{Packet, Report, Scenario, Trace};
 use crate::clock::{MachineClock, Schedule, VirtualTime};
-use crate::link::{Carrier, Fate, Link, Profile};
+use crate::link::{Carrier, Link, Profile};
 
 /// Someone with a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -408,259 +410,11 @@ impl<'a> World<'a> {
         }
     }
 
-    fn send(&mut self, driver: usize, way: Way, packet: Packet, connection: u32) {
-        let now = self.now();
-        let path = &mut self.paths[driver];
-        let node = if way == Way::Up { Node::Run } else { Node::Driver(driver) };
-        if let Packet::Event(_) = packet {
-            let link = if way == Way::Up { &mut path.up_events } else { &mut path.down_events };
-            match link.send_reliably(now) {
-                Some(at) => {
-                    let inbound =
-                        Inbound::Packet { driver, packet, valid: Validity::OfConnection(connection) };
-                    self.schedule.add(at, Happening::Arrive(node, inbound));
-                }
-                None => path.stalled.push_back((way, packet, connection)),
-            }
-            return;
-        }
-        let lost = match packet {
-            Packet::Control(_) => path.control == Carrier::Partitioned,
-            Packet::Video(_) => path.video == Carrier::Partitioned,
-            Packet::Event(_) | Packet::Telemetry(_) | Packet::Setpoint(_) | Packet::Reply(_) => false,
-        };
-        if lost {
-            return;
-        }
-        let link = if way == Way::Up { &mut path.up } else { &mut path.down };
-        match link.send(now) {
-            Fate::Arrives(times) => {
-                for at in times {
-                    let valid = Validity::OfConnection(connection);
-                    let inbound = Inbound::Packet { driver, packet: packet.clone(), valid };
-                    self.schedule.add(at, Happening::Arrive(node, inbound));
-                }
-            }
-            Fate::Hoarded => path.hoard.push((way, packet)),
-        }
-    }
-
-    fn can_connect(&self, driver: usize) -> bool {
-        let path = &self.paths[driver];
-        let up = [&path.up, &path.down].iter().all(|link| link.carrier() == Carrier::Up);
-        up && self.server == Carrier::Up
-            && self.run.life == Life::Running
-            && self.drivers[driver].life == Life::Running
-            && self.drivers[driver].body.connection.is_none()
-    }
-
-    fn connected(&mut self, driver: usize) {
-        if !self.can_connect(driver) {
-            return;
-        }
-        self.connections += 1;
-        let connection = self.connections;
-        self.note(|| format!("driver {driver} has connection {connection}"));
-        self.take(Node::Run, &Inbound::Connected { driver, connection });
-        self.take(Node::Driver(driver), &Inbound::Connected { driver, connection });
-    }
-
     fn life(&self, node: Node) -> (Life, u32) {
         match node {
             Node::Driver(index) => (self.drivers[index].life, self.drivers[index].generation),
             Node::Run => (self.run.life, self.run.generation),
             Node::Actuator => (self.actuator.life, self.actuator.generation),
-        }
-    }
-
-    fn fault(&mut self, index: usize, active: bool) {
-        let Fault { kind, from, until } = self.scenario.faults[index];
-        self.active[index] = active;
-        self.note(|| format!("{kind:?} {}", if active { "begins" } else { "ends" }));
-        match kind {
-            Kind::Sleep if !active => self.drivers[0].body.clock.slept(until.since(from)),
-            Kind::StopPressed if active && self.drivers[0].life == Life::Running => {
-                let mut out = Vec::new();
-                let now = self.now();
-                self.drivers[0].body.press_stop(now, &mut out);
-                self.driver_wants(0, out);
-            }
-            Kind::Sleep
-            | Kind::StopPressed
-            | Kind::Pause(_)
-            | Kind::Kill(_)
-            | Kind::Uplink(_)
-            | Kind::Downlink(_)
-            | Kind::Path(_)
-            | Kind::ControlLost
-            | Kind::EventsStall
-            | Kind::VideoFrozen
-            | Kind::EncoderBlocked
-            | Kind::Rival
-            | Kind::OwnerRival
-            | Kind::ServerDown
-            | Kind::FocusLost
-            | Kind::GamepadLost
-            | Kind::Stubborn => {}
-        }
-        self.apply_faults();
-    }
-
-    /// Makes the world what the active faults, which may overlap, say together.
-    fn apply_faults(&mut self) {
-        let active: Vec<Kind> = self
-            .scenario
-            .faults
-            .iter()
-            .zip(&self.active)
-            .filter(|(_, active)| **active)
-            .map(|(fault, _)| fault.kind)
-            .collect();
-        let has = |kind: Kind| active.contains(&kind);
-        for process in [Process::Driver, Process::Run, Process::Actuator] {
-            let asleep = process == Process::Driver && has(Kind::Sleep);
-            let life = if has(Kind::Kill(process)) {
-                Life::Dead
-            } else if has(Kind::Pause(process)) || asleep {
-                Life::Paused
-            } else {
-                Life::Running
-            };
-            self.set_life(process, life);
-        }
-        let carrier = |kind: fn(Carrier) -> Kind| {
-            [Carrier::Partitioned, Carrier::Hoarding]
-                .into_iter()
-                .find(|carrier| has(kind(*carrier)) || has(Kind::Path(*carrier)))
-                .unwrap_or(Carrier::Up)
-        };
-        let cut = |kind: Kind| if has(kind) { Carrier::Partitioned } else { Carrier::Up };
-        let (up, down) = (carrier(Kind::Uplink), carrier(Kind::Downlink));
-        let path = &mut self.paths[0];
-        (path.control, path.video) = (cut(Kind::ControlLost), cut(Kind::VideoFrozen));
-        path.up.set_carrier(up);
-        path.down.set_carrier(down);
-        path.up_events.set_carrier(if has(Kind::EventsStall) { Carrier::Partitioned } else { up });
-        path.down_events.set_carrier(down);
-        self.release();
-        self.server = cut(Kind::ServerDown);
-        if let Some(run) = &mut self.run.body {
-            run.encoder = if has(Kind::EncoderBlocked) { Encoder::Blocked } else { Encoder::Working };
-        }
-        let presence = |kind: Kind| if has(kind) { Presence::Absent } else { Presence::Present };
-        let ann = &mut self.drivers[0].body;
-        ann.handle_presence(Source::Window, presence(Kind::FocusLost));
-        ann.handle_presence(Source::Device, presence(Kind::GamepadLost));
-        ann.manner = if has(Kind::Stubborn) { Manner::Stubborn } else { Manner::Sensible };
-        self.set_rival(has(Kind::Rival) || has(Kind::OwnerRival), has(Kind::OwnerRival));
-    }
-
-    /// What the links held back comes through, all at once.
-    fn release(&mut self) {
-        let now = self.now();
-        let path = &mut self.paths[0];
-        let (up, down) = (path.up.carrier(), path.down.carrier());
-        let released = |way: &Way| if *way == Way::Up { up == Carrier::Up } else { down == Carrier::Up };
-        let (free, held): (Vec<_>, Vec<_>) = path.hoard.drain(..).partition(|(way, _)| released(way));
-        path.hoard = held;
-        let stalled: Vec<_> = path.stalled.drain(..).collect();
-        for (index, (way, packet)) in free.into_iter().enumerate() {
-            let node = if way == Way::Up { Node::Run } else { Node::Driver(0) };
-            // Only to the robot beyond its connection: there the worst case is wanted.
-            let valid = match (way, self.drivers[0].body.connection) {
-                (Way::Up, _) => Validity::Always,
-                (Way::Down, Some(connection)) => Validity::OfConnection(connection.id),
-                (Way::Down, None) => continue,
-            };
-            let inbound = Inbound::Packet { driver: 0, packet, valid };
-            let at = now.after(Duration::from_micros(1_000 + 20 * index as u64));
-            self.schedule.add(at, Happening::Arrive(node, inbound));
-        }
-        for (way, packet, connection) in stalled {
-            self.send(0, way, packet, connection);
-        }
-    }
-
-    fn set_rival(&mut self, present: bool, owner: bool) {
-        let running = self.drivers[1].life == Life::Running;
-        self.drivers[1].body.owner = owner;
-        match (running, present) {
-            (false, true) => {
-                self.drivers[1].life = Life::Running;
-                self.drivers[1].generation += 1;
-                let generation = self.drivers[1].generation;
-                self.schedule.add(self.now(), Happening::Turn(Node::Driver(1), generation));
-            }
-            (true, false) => {
-                self.drivers[1].life = Life::Dead;
-                self.drivers[1].body.restart();
-                let at = self.now().after(CONNECT);
-                self.schedule.add(at, Happening::Arrive(Node::Run, Inbound::Bye { driver: 1 }));
-            }
-            (true, true) | (false, false) => {}
-        }
-    }
-
-    /// Pauses, continues, kills or starts a process.
-    fn set_life(&mut self, process: Process, life: Life) {
-        let now = self.now();
-        let node = match process {
-            Process::Driver => Node::Driver(0),
-            Process::Run => Node::Run,
-            Process::Actuator => Node::Actuator,
-        };
-        let (before, _) = self.life(node);
-        if before == life {
-            return;
-        }
-        self.note(|| format!("{process:?} is {life:?}"));
-        let boot = self.random.random_range(1..u32::MAX);
-        if life == Life::Dead || before == Life::Dead {
-            match node {
-                Node::Driver(index) => self.drivers[index].body.restart(),
-                Node::Run => {
-                    self.run.body = (life != Life::Dead).then(|| Run::new(boot, self.robot_clock, now));
-                    self.run_epoch = now;
-                    self.paths.iter_mut().for_each(|path| path.connection = None);
-                    self.oracle.freed(now);
-                }
-                Node::Actuator => {
-                    self.actuator.body = (life != Life::Dead).then(|| Actuator::new(boot, now));
-                }
-            }
-        }
-        let inbox = match node {
-            Node::Driver(index) => {
-                let driver = &mut self.drivers[index];
-                (driver.life, driver.generation) = (life, driver.generation + 1);
-                std::mem::take(&mut driver.inbox)
-            }
-            Node::Run => {
-                (self.run.life, self.run.generation) = (life, self.run.generation + 1);
-                std::mem::take(&mut self.run.inbox)
-            }
-            Node::Actuator => {
-                (self.actuator.life, self.actuator.generation) = (life, self.actuator.generation + 1);
-                std::mem::take(&mut self.actuator.inbox)
-            }
-        };
-        self.oracle.life(process, life == Life::Running, now);
-        if life != Life::Running {
-            return;
-        }
-        // Whether its timers or its sockets come first is the kernel's choice.
-        let (_, generation) = self.life(node);
-        let timers_first = self.random.random_bool(0.5);
-        if timers_first {
-            self.turn(node, generation);
-        }
-        if before == Life::Paused {
-            for inbound in inbox {
-                self.take(node, &inbound);
-            }
-        }
-        if !timers_first {
-            self.turn(node, generation);
         }
     }
 }
