@@ -6,6 +6,8 @@ mod limits;
 mod link;
 #[cfg(test)]
 mod tests;
+mod throttle;
+mod timing;
 
 use std::time::{Duration, Instant};
 
@@ -16,13 +18,19 @@ use super::status::{DisarmReason, Fault, Faults, Refusal, Status};
 use super::telemetry::BatteryLevel;
 use super::{Axis, telemetry};
 use crate::video::CarTime;
-use battery::{BatteryGuard, LIMITED_THROTTLE};
+use battery::BatteryGuard;
 use governor::Pictures;
 use link::{Accepted, Loss};
+use throttle::Wanted;
+use timing::RESET_PATIENCE;
 
 pub use governor::{AGE_FULL, LOOP_AGE_NONE, PICTURE_AGE_NONE, Sight, loop_share, picture_share};
 pub use limits::{Limits, LimitsError};
 pub use link::Reject;
+pub use timing::{
+    BOOT_NEUTRAL, BRAKE_FROM, BRAKE_UNTIL, CENTRE, CLEAN_LONG, CLEAN_SHORT, DISARM, HOLD, LONG_GAP, NEUTRAL,
+    NEUTRAL_BAND,
+};
 
 /// What a car's owner decides. There is no default: each robot's configuration says it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,12 +101,6 @@ enum State {
         /// A reset was asked for and is granted by a clean command until then.
         reset_until: Option<Instant>,
     },
-}
-
-/// What a command asks for, within what is allowed.
-struct Wanted {
-    authority: Axis,
-    brake: Axis,
 }
 
 /// Whether the arm flag has been seen low since the car was disarmed: only then does a high one arm.
@@ -530,81 +532,8 @@ impl Failsafe {
             Ok(_) | Err(_) => Err(Refusal::Stale),
         }
     }
-
-    /// Authority and brake that `controls` ask for, within limits and governor.
-    fn wanted(&self, controls: Controls) -> Wanted {
-        let Controls { flags, throttle, .. } = controls;
-        if !flags.contains(Flags::DEADMAN) {
-            Wanted { authority: Axis::ZERO, brake: Axis::ZERO }
-        } else if flags.contains(Flags::BRAKE) {
-            Wanted { authority: Axis::ZERO, brake: self.brake(Axis::MAX) }
-        } else {
-            let authority = Axis::new(self.limit(throttle, flags) * self.governor());
-            Wanted { authority, brake: Axis::ZERO }
-        }
-    }
-
-    /// The brake that may be used: a speed controller may take it for reverse, so it is within the reverse limit,
-    /// and none while the car may be rolling backward.
-    fn brake(&self, strength: Axis) -> Axis {
-        match self.heading {
-            Heading::Forward => Axis::new(strength.magnitude().min(self.config.limits.reverse().get())),
-            Heading::Unknown | Heading::Reverse => Axis::ZERO,
-        }
-    }
-
-    /// Share of full throttle that the whole stick gives in the direction of `throttle`.
-    fn limit(&self, throttle: Axis, flags: Flags) -> f32 {
-        let limits = self.config.limits;
-        let limit = if throttle < Axis::ZERO {
-            limits.reverse()
-        } else if flags.contains(Flags::BOOST) {
-            limits.boost()
-        } else {
-            limits.forward()
-        };
-        match self.battery_level() {
-            BatteryLevel::Limited | BatteryLevel::Empty => limit.get().min(LIMITED_THROTTLE),
-            BatteryLevel::Unknown | BatteryLevel::Good | BatteryLevel::Warn => limit.get(),
-        }
-    }
-
-    /// Share of throttle that latency leaves.
-    fn governor(&self) -> f32 {
-        let Some(last) = self.last else { return 0.0 };
-        let by_loop = loop_share(last.loop_age);
-        match self.config.sight {
-            Sight::Video => by_loop.min(picture_share(last.picture_age)),
-            Sight::LineOfSight => by_loop,
-        }
-    }
 }
 
 fn is_neutral(controls: Controls) -> bool {
     controls.throttle.magnitude() < NEUTRAL_BAND
 }
-
-/// |throttle| below this is neutral, for arming and for recovery.
-pub const NEUTRAL_BAND: f32 = 0.05;
-/// Silence up to which the last command holds.
-pub const HOLD: Duration = Duration::from_millis(100);
-/// Silence from which the throttle is neutral.
-pub const NEUTRAL: Duration = Duration::from_millis(250);
-/// Silence from which the brake pulse runs, if one is configured.
-pub const BRAKE_FROM: Duration = Duration::from_millis(400);
-/// Silence from which the brake pulse is over: 300 ms at most.
-pub const BRAKE_UNTIL: Duration = Duration::from_millis(700);
-/// Silence from which the steering is centred.
-pub const CENTRE: Duration = Duration::from_millis(500);
-/// Silence from which the car is disarmed.
-pub const DISARM: Duration = Duration::from_millis(1500);
-/// A gap from this on needs the longer recovery.
-pub const LONG_GAP: Duration = Duration::from_millis(500);
-/// Clean commands needed after a gap below [`LONG_GAP`].
-pub const CLEAN_SHORT: Duration = Duration::from_millis(200);
-/// Clean commands needed after a gap of [`LONG_GAP`] or more.
-pub const CLEAN_LONG: Duration = Duration::from_millis(500);
-/// Neutral after the start, so that a speed controller initialises.
-pub const BOOT_NEUTRAL: Duration = Duration::from_secs(2);
-/// How long a reset waits for a command without a stop flag: the request may overtake it on the way.
-const RESET_PATIENCE: Duration = Duration::from_secs(1);
