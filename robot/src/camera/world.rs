@@ -53,6 +53,11 @@ impl World {
         self.lock().world.state()
     }
 
+    /// Centre line of the track, in metres, in driving order.
+    pub fn outline(&self) -> Vec<[f32; 2]> {
+        self.lock().world.track().outline()
+    }
+
     /// What the camera sees at this moment.
     pub fn scene(&self) -> (sim::Scene, Instant) {
         let mut inner = self.lock();

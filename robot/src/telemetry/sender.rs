@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use farwheel_media::slot::{Slot, Taken};
 use farwheel_peer::{Channel, Connection};
+use farwheel_proto::control::place::{Outline, Place};
 use farwheel_proto::control::telemetry::{BatteryLevel, CameraStatus, Fast, Slow};
 use farwheel_proto::video::{Bitrate, Size};
 
@@ -16,6 +17,7 @@ use super::system::{Sample, Sampler};
 use crate::camera::world::World;
 use crate::clock::CarClock;
 use crate::control;
+use crate::sim;
 use crate::thread::{self, Urgency};
 use crate::video::{Fanout, Stages, encode, stages};
 
@@ -65,6 +67,7 @@ impl TelemetryThread {
                 if count.is_multiple_of(SLOW_EVERY) {
                     let sample = sampler.sample(&parts.disk);
                     parts.send_slow(sample);
+                    parts.send_outline();
                 }
                 let now = Instant::now();
                 due = (due + PERIOD).max(now);
@@ -104,7 +107,28 @@ impl Parts {
             ..fast
         };
         let datagram = Bytes::copy_from_slice(&fast.encode());
+        let place = state.map(|state| self.place(&state));
         for viewer in viewers.iter() {
+            send(viewer, datagram.clone());
+            if let Some(place) = &place {
+                send(viewer, Bytes::copy_from_slice(&place.encode()));
+            }
+        }
+    }
+
+    fn place(&self, state: &sim::State) -> Place {
+        let mm = |metres: f32| (metres * 1e3) as i32;
+        let heading_urad = (state.heading * 1e6) as i32;
+        let car_time = self.clock.now();
+        Place { x_mm: mm(state.position.x), y_mm: mm(state.position.y), heading_urad, car_time }
+    }
+
+    fn send_outline(&self) {
+        let Some(world) = &self.world else { return };
+        let cm = |metres: f32| (metres * 1e2) as i16;
+        let points: Vec<_> = world.outline().iter().map(|[x, y]| (cm(*x), cm(*y))).collect();
+        let datagram = Bytes::from(Outline::new(&points).encode());
+        for viewer in self.fanout.viewers().iter() {
             send(viewer, datagram.clone());
         }
     }

@@ -17,6 +17,7 @@ pub mod failsafe;
 pub mod helm;
 pub mod lease;
 pub mod mixer;
+pub mod place;
 pub mod probe;
 pub mod sender;
 pub mod setpoint;
