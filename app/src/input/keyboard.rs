@@ -238,7 +238,8 @@ mod tests {
     #[test]
     fn sticks_ramp_release_and_reverse_as_the_table_says() {
         use Key::{Boost, Brake, Forward, Left, Reverse, Right};
-        let cases: &[(&[(u64, &[Key])], u64, f32, f32)] = &[
+        type Case = (&'static [(u64, &'static [Key])], u64, f32, f32);
+        let cases: &[Case] = &[
             // presses, read at, throttle, steer
             (&[(0, &[])], 500, 0.0, 0.0),
             (&[(0, &[Right])], 100, 0.0, 0.2),
