@@ -1,0 +1,440 @@
+//! What is said on the reliable channel: who we are, the lease, cameras, emergency stop.
+//!
+//! | lease | input | next |
+//! |---|---|---|
+//! | any | connected, driver | `Asking`: request |
+//! | `Asking` | granted | `Mine` |
+//! | `Asking` | denied | `Other`; asks again by itself once nobody drives |
+//! | `Mine` | revoked: expired, gone | `Asking`: request |
+//! | `Mine` | revoked: owner, handed over, released | `Free` or `Other`; the user asks again |
+//! | any | holder changed to none, lease wanted | `Asking`: request |
+
+use std::collections::{BTreeMap, VecDeque};
+
+use farwheel_proto::control::event::{
+    Body, Camera, Event, FaultChange, PeerEntry, Revocation, Role, Stamp, Welcome,
+};
+use farwheel_proto::control::{Fault, Refusal};
+
+use crate::model::Notice;
+use crate::model::drive::Lease;
+
+/// Who speaks.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Driver or viewer.
+    pub role: Role,
+    /// Name to show.
+    pub name: String,
+    /// Proves the owner, who may take the lease from anyone.
+    pub owner_code: Option<String>,
+}
+
+/// The app's side of the conversation with one robot.
+#[derive(Debug)]
+pub struct Dialogue {
+    config: Config,
+    wants_lease: bool,
+    lease: Lease,
+    epoch: u32,
+    welcome: Option<Welcome>,
+    cameras: Vec<Camera>,
+    camera: Option<u8>,
+    peers: Vec<PeerEntry>,
+    next_id: u32,
+    asked: BTreeMap<u32, &'static str>,
+    // Full: a robot answers long before; 32 unanswered requests are forgotten oldest first.
+    outgoing: VecDeque<Event>,
+    notices: VecDeque<Notice>,
+}
+
+impl Dialogue {
+    /// Before the first connection.
+    pub fn new(config: Config) -> Self {
+        let wants_lease = config.role == Role::Driver;
+        Self {
+            config,
+            wants_lease,
+            lease: Lease::Unknown,
+            epoch: 0,
+            welcome: None,
+            cameras: Vec::new(),
+            camera: None,
+            peers: Vec::new(),
+            next_id: 0,
+            asked: BTreeMap::new(),
+            outgoing: VecDeque::new(),
+            notices: VecDeque::new(),
+        }
+    }
+
+    /// The lease as the window shows it.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// To be put in every command; zero without the lease.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// What the robot is, once it said so.
+    pub fn welcome(&self) -> Option<&Welcome> {
+        self.welcome.as_ref()
+    }
+
+    /// The robot's cameras and the one that is sent.
+    pub fn cameras(&self) -> (&[Camera], Option<u8>) {
+        (&self.cameras, self.camera)
+    }
+
+    /// How many others are there.
+    pub fn others(&self) -> usize {
+        self.peers.len().saturating_sub(1)
+    }
+
+    /// A connection to a robot stands: everything begins anew.
+    pub fn handle_connected(&mut self) {
+        self.outgoing.clear();
+        self.asked.clear();
+        self.epoch = 0;
+        self.welcome = None;
+        self.lease = Lease::Unknown;
+        let hello = Body::Hello {
+            name: self.config.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            role: self.config.role,
+            owner_code: self.config.owner_code.clone(),
+        };
+        self.ask(hello, "hello");
+        if self.wants_lease {
+            self.ask_lease();
+        }
+    }
+
+    /// The connection is gone; nothing of it counts any more.
+    pub fn handle_disconnected(&mut self) {
+        self.epoch = 0;
+        self.lease = Lease::Unknown;
+        self.outgoing.clear();
+        self.asked.clear();
+    }
+
+    /// Takes what the robot said.
+    pub fn handle_event(&mut self, event: Event) {
+        let asked = event.re.and_then(|id| self.asked.remove(&id));
+        match event.body {
+            Body::Welcome(welcome) => {
+                self.cameras = welcome.cameras.clone();
+                self.camera = welcome.camera;
+                if self.lease == Lease::Unknown {
+                    self.lease = self.holder(welcome.holder.as_deref(), &welcome.you);
+                }
+                self.welcome = Some(*welcome);
+            }
+            Body::LeaseGranted { epoch, .. } => {
+                if self.epoch != epoch {
+                    self.notice(Notice::good("You have the wheel. Hold to arm."));
+                }
+                self.epoch = epoch;
+                self.lease = Lease::Mine;
+            }
+            Body::LeaseDenied { holder } => {
+                let name = self.name_of(&holder);
+                self.notice(Notice::warning(format!(
+                    "{name} is driving. You can watch, and ask for the wheel."
+                )));
+                self.lease = Lease::Other { name };
+            }
+            Body::LeaseAsked { by } => {
+                let name = self.name_of(&by);
+                self.notice(Notice::warning(format!("{name} asks for the wheel.")));
+            }
+            Body::LeaseRevoked { why } => self.handle_revoked(why),
+            Body::LeaseChanged { holder } => {
+                let you = self.welcome.as_ref().map(|w| w.you.clone()).unwrap_or_default();
+                let mine = holder.as_deref().is_some_and(|h| h == you) && self.epoch != 0;
+                // A request under way is answered by itself.
+                let is_answered = holder.is_none() && self.lease == Lease::Asking;
+                if !mine && !is_answered {
+                    self.epoch = 0;
+                    self.lease = self.holder(holder.as_deref(), &you);
+                    if self.lease == Lease::Free && self.wants_lease {
+                        self.ask_lease();
+                    }
+                }
+            }
+            Body::Fault { fault, change } => {
+                let what = fault_in_words(fault);
+                self.notice(match change {
+                    FaultChange::Raised => Notice::bad(format!("The robot has a fault: {what}.")),
+                    FaultChange::Cleared => Notice::good(format!("The robot's fault is gone: {what}.")),
+                });
+            }
+            Body::Cameras { cameras, selected } => {
+                self.cameras = cameras;
+                self.camera = selected;
+            }
+            Body::Peers { peers } => self.peers = peers,
+            Body::Chat { from, text } => self.notice(Notice::good(format!("{from}: {text}"))),
+            Body::Done => tracing::debug!(asked, "done"),
+            Body::Refused { reason, message } => self.handle_refused(asked, reason, &message),
+            // The state is in telemetry 20 times a second.
+            Body::StatusChanged { .. } => {}
+            // Only a robot's peers say these.
+            Body::Hello { .. }
+            | Body::Arm(_)
+            | Body::Disarm
+            | Body::EmergencyStop
+            | Body::ResetStop(_)
+            | Body::LeaseRequest
+            | Body::LeaseTake
+            | Body::LeaseRelease
+            | Body::LeaseHandOver { .. }
+            | Body::SelectCamera { .. } => tracing::debug!("robot said what only its peers say"),
+        }
+    }
+
+    /// The user wants the wheel; the owner gets it whoever has it.
+    pub fn take_lease(&mut self) {
+        self.wants_lease = true;
+        if self.config.owner_code.is_some() && matches!(self.lease, Lease::Other { .. }) {
+            self.ask(Body::LeaseTake, "take the wheel");
+            self.lease = Lease::Asking;
+        } else if self.lease != Lease::Mine {
+            self.ask_lease();
+        }
+    }
+
+    /// The user gives the wheel back.
+    pub fn release_lease(&mut self) {
+        self.wants_lease = false;
+        if self.lease == Lease::Mine {
+            self.ask(Body::LeaseRelease, "give the wheel back");
+        }
+    }
+
+    /// The user wants another camera.
+    pub fn select_camera(&mut self, camera: u8) {
+        self.ask(Body::SelectCamera { camera }, "another camera");
+    }
+
+    /// Emergency stop, beside the flag in every command.
+    pub fn emergency_stop(&mut self) {
+        self.ask(Body::EmergencyStop, "emergency stop");
+    }
+
+    /// End of the emergency stop; the commands carry no stop flag any more.
+    pub fn reset_stop(&mut self, stamp: Stamp) {
+        self.ask(Body::ResetStop(stamp), "end the emergency stop");
+    }
+
+    /// Disarm, beside the flag in every command.
+    pub fn disarm(&mut self) {
+        self.ask(Body::Disarm, "disarm");
+    }
+
+    /// The next thing to say.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.outgoing.pop_front()
+    }
+
+    /// The next thing to show.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    fn handle_revoked(&mut self, why: Revocation) {
+        self.epoch = 0;
+        self.lease = Lease::Free;
+        let (text, asks_again) = match why {
+            Revocation::Expired => {
+                ("The wheel was given up: no command reached the robot for too long.", true)
+            }
+            Revocation::Gone => ("The wheel was given up: the connection was gone.", true),
+            Revocation::Owner => ("The owner has taken the wheel.", false),
+            Revocation::HandedOver => ("You have handed the wheel over.", false),
+            Revocation::Released => ("You have given the wheel back.", false),
+        };
+        self.notice(Notice::warning(text));
+        self.wants_lease &= asks_again;
+        if self.wants_lease {
+            self.ask_lease();
+        }
+    }
+
+    fn handle_refused(&mut self, asked: Option<&'static str>, reason: Refusal, message: &str) {
+        let message = if message.is_empty() { reason.to_string() } else { message.to_owned() };
+        let what = asked.unwrap_or("a request");
+        self.notice(Notice::warning(format!(
+            "The robot refused ({what}): {}.",
+            message.trim_end_matches('.')
+        )));
+        if self.lease == Lease::Asking {
+            self.lease = Lease::Unknown;
+        }
+    }
+
+    fn holder(&self, holder: Option<&str>, you: &str) -> Lease {
+        match holder {
+            None => Lease::Free,
+            // Ours without an epoch is one of a connection that has ended.
+            Some(holder) if holder == you => Lease::Free,
+            Some(holder) => Lease::Other { name: self.name_of(holder) },
+        }
+    }
+
+    fn name_of(&self, peer: &str) -> String {
+        let known = self.peers.iter().find(|entry| entry.peer == peer).map(|entry| entry.name.as_str());
+        known.filter(|name| !name.is_empty()).unwrap_or(peer).to_owned()
+    }
+
+    fn ask_lease(&mut self) {
+        if self.lease != Lease::Asking {
+            self.lease = Lease::Asking;
+            self.ask(Body::LeaseRequest, "the wheel");
+        }
+    }
+
+    fn ask(&mut self, body: Body, what: &'static str) {
+        self.next_id = self.next_id.wrapping_add(1);
+        if self.asked.len() >= ASKED_MAX {
+            self.asked.pop_first();
+        }
+        self.asked.insert(self.next_id, what);
+        self.outgoing.push_back(Event::request(self.next_id, body));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        if self.notices.len() >= ASKED_MAX {
+            self.notices.pop_front();
+        }
+        self.notices.push_back(notice);
+    }
+}
+
+/// A fault in words.
+pub fn fault_in_words(fault: Fault) -> &'static str {
+    match fault {
+        Fault::ActuatorSilent => "the process that drives the motor does not answer",
+        Fault::ActuatorStarting => "the process that drives the motor is starting",
+        Fault::Output => "the motor's outputs cannot be written",
+        Fault::EventsLost => "messages came faster than they could be taken",
+    }
+}
+
+/// Requests and notices remembered.
+const ASKED_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn driver() -> Dialogue {
+        let mut dialogue = Dialogue::new(Config { role: Role::Driver, name: "Ada".into(), owner_code: None });
+        dialogue.handle_connected();
+        dialogue
+    }
+
+    fn said(dialogue: &mut Dialogue) -> Vec<Body> {
+        std::iter::from_fn(|| dialogue.poll_event()).map(|event| event.body).collect()
+    }
+
+    fn hears(dialogue: &mut Dialogue, body: Body) -> Vec<Body> {
+        dialogue.handle_event(Event::notice(body));
+        said(dialogue)
+    }
+
+    #[test]
+    fn a_driver_says_hello_and_asks_for_the_wheel() {
+        let mut dialogue = driver();
+        let bodies = said(&mut dialogue);
+        assert!(
+            matches!(&bodies[..], [Body::Hello { role: Role::Driver, .. }, Body::LeaseRequest]),
+            "{bodies:?}"
+        );
+        assert_eq!(*dialogue.lease(), Lease::Asking);
+        hears(&mut dialogue, Body::LeaseGranted { epoch: 7, lasts_ms: 5000 });
+        assert_eq!((dialogue.lease(), dialogue.epoch()), (&Lease::Mine, 7));
+    }
+
+    #[test]
+    fn a_viewer_only_says_hello() {
+        let mut dialogue =
+            Dialogue::new(Config { role: Role::Viewer, name: String::new(), owner_code: None });
+        dialogue.handle_connected();
+        assert_eq!(said(&mut dialogue).len(), 1);
+    }
+
+    #[test]
+    fn a_denied_driver_asks_again_once_nobody_drives() {
+        let mut dialogue = driver();
+        said(&mut dialogue);
+        assert_eq!(hears(&mut dialogue, Body::LeaseDenied { holder: "p2".into() }), []);
+        assert_eq!(*dialogue.lease(), Lease::Other { name: "p2".into() });
+        assert_eq!(hears(&mut dialogue, Body::LeaseChanged { holder: Some("p3".into()) }), []);
+        assert_eq!(hears(&mut dialogue, Body::LeaseChanged { holder: None }), [Body::LeaseRequest]);
+    }
+
+    #[test]
+    fn a_lost_lease_is_asked_for_again_only_if_nobody_took_it() {
+        for (why, want) in [
+            (Revocation::Expired, vec![Body::LeaseRequest]),
+            (Revocation::Gone, vec![Body::LeaseRequest]),
+            (Revocation::Owner, vec![]),
+            (Revocation::HandedOver, vec![]),
+            (Revocation::Released, vec![]),
+        ] {
+            let mut dialogue = driver();
+            said(&mut dialogue);
+            hears(&mut dialogue, Body::LeaseGranted { epoch: 7, lasts_ms: 5000 });
+            assert_eq!(hears(&mut dialogue, Body::LeaseRevoked { why }), want, "{why:?}");
+            assert_eq!(dialogue.epoch(), 0, "{why:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_connection_forgets_the_old_lease() {
+        let mut dialogue = driver();
+        hears(&mut dialogue, Body::LeaseGranted { epoch: 7, lasts_ms: 5000 });
+        dialogue.handle_disconnected();
+        assert_eq!((dialogue.lease(), dialogue.epoch()), (&Lease::Unknown, 0));
+        dialogue.handle_connected();
+        assert_eq!(said(&mut dialogue).len(), 2);
+    }
+
+    #[test]
+    fn a_given_back_wheel_is_not_asked_for_again() {
+        let mut dialogue = driver();
+        hears(&mut dialogue, Body::LeaseGranted { epoch: 7, lasts_ms: 5000 });
+        dialogue.release_lease();
+        assert_eq!(said(&mut dialogue), [Body::LeaseRelease]);
+        assert_eq!(hears(&mut dialogue, Body::LeaseRevoked { why: Revocation::Released }), []);
+        assert_eq!(hears(&mut dialogue, Body::LeaseChanged { holder: None }), []);
+        dialogue.take_lease();
+        assert_eq!(said(&mut dialogue), [Body::LeaseRequest]);
+    }
+
+    #[test]
+    fn the_owner_takes_the_wheel_from_another_driver() {
+        let config = Config { role: Role::Driver, name: "Ada".into(), owner_code: Some("code".into()) };
+        let mut dialogue = Dialogue::new(config);
+        dialogue.handle_connected();
+        said(&mut dialogue);
+        hears(&mut dialogue, Body::LeaseDenied { holder: "p2".into() });
+        dialogue.take_lease();
+        assert_eq!(said(&mut dialogue), [Body::LeaseTake]);
+    }
+
+    #[test]
+    fn a_refusal_names_what_was_asked() {
+        let mut dialogue = driver();
+        said(&mut dialogue);
+        dialogue.select_camera(3);
+        let id = dialogue.poll_event().and_then(|event| event.id);
+        let body = Body::Refused { reason: Refusal::Role, message: String::new() };
+        dialogue.handle_event(Event { id: None, re: id, body });
+        let notice = dialogue.poll_notice().expect("it is shown");
+        assert_eq!(notice.text, "The robot refused (another camera): this role is not allowed to.");
+    }
+}

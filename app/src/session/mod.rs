@@ -1,0 +1,218 @@
+//! A stay in a robot's room: signalling, connection, pictures, commands, figures.
+//!
+//! ```text
+//!  signaling::Client events --> worker task (Plan, Dialogue, ClockSync) <-- Orders: window, command line, hands
+//!                                   |  builds Connections, fills Status
+//!  Connection frames --> decode thread --> render::slot::Slot --> window or y4m writer
+//!  gamepad, keyboard, script --> input thread (Grip, StickShaper, CommandSender) --> Connection `control`
+//! ```
+
+pub mod desk;
+pub mod dialogue;
+pub mod figures;
+pub mod grip;
+pub mod hands;
+pub mod plan;
+pub mod problem;
+pub mod record;
+mod status;
+pub mod video;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use farwheel_peer::signaling::{Role, RoomName};
+use farwheel_peer::{Bind, CandidatePolicy};
+use farwheel_proto::clock::ClockSync;
+use tokio::sync::mpsc;
+
+use crate::render::slot::Slot;
+use figures::Figures;
+use hands::{Hands, lock};
+pub use status::{Stage, Status};
+use video::{Shown, Strip};
+
+/// Where to go, as whom, and how.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address of the signalling server.
+    pub server: String,
+    /// The room.
+    pub room: RoomName,
+    /// Driver or viewer.
+    pub role: Role,
+    /// Name to show to others.
+    pub name: String,
+    /// Token for the server.
+    pub token: Option<String>,
+    /// PEM file with certificates to trust besides the system's.
+    pub ca: Option<PathBuf>,
+    /// Proves the owner of the robot.
+    pub owner_code: Option<String>,
+    /// Local addresses of the connection.
+    pub bind: Bind,
+    /// Which candidates may be used.
+    pub candidates: CandidatePolicy,
+    /// When a picture counts as shown.
+    pub shown: Shown,
+    /// Whether to look for the strip.
+    pub strip: Strip,
+    /// The first so much of the stay is left out of percentiles.
+    pub left_out: Duration,
+    /// Where the received video is recorded, if it is.
+    pub recorder: Option<record::Recorder>,
+}
+
+/// What a stay can be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Ask for the lease.
+    TakeLease,
+    /// Give it back.
+    ReleaseLease,
+    /// Show another camera.
+    SelectCamera(u8),
+    /// Emergency stop, beside the flag in the commands.
+    EmergencyStop,
+    /// End the emergency stop.
+    ResetStop,
+    /// Disarm, beside the flag in the commands.
+    Disarm,
+    /// Say goodbye and end.
+    Leave,
+}
+
+/// A stay in a room. Dropping it leaves: disarms, gives the lease back and says goodbye, within 300 ms.
+#[derive(Debug)]
+pub struct Session {
+    shared: Arc<Shared>,
+    orders: mpsc::Sender<Order>,
+    hands: Option<Arc<hands::Shared>>,
+    runtime: Option<tokio::runtime::Runtime>,
+    worker: Option<tokio::task::JoinHandle<()>>,
+}
+
+type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// What the worker, the decode thread and the owner share.
+pub(crate) struct Shared {
+    status: Mutex<Status>,
+    figures: Arc<Mutex<Figures>>,
+    clock: Arc<Mutex<ClockSync>>,
+    wake: Mutex<Option<Wake>>,
+    // Full: the picture before is not compared; one a second is enough.
+    measuring: farwheel_media::slot::Slot<farwheel_media::VideoFrame>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Starts to connect; everything else shows in [`Session::status`] and in `slot`.
+    ///
+    /// `hands` drive if the role is driver; without them the robot is only watched.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn start(config: Config, slot: Slot, hands: Option<&Hands>) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("session")
+            .enable_all()
+            .build()?;
+        let now = Instant::now();
+        let shared = Arc::new(Shared {
+            status: Mutex::new(Status::new(now)),
+            figures: Arc::new(Mutex::new(Figures::new(now, config.left_out))),
+            clock: Arc::new(Mutex::new(ClockSync::new(now))),
+            wake: Mutex::new(None),
+            measuring: farwheel_media::slot::Slot::new(),
+        });
+        if config.strip == Strip::Read {
+            video::measure(shared.measuring.clone(), Arc::clone(&shared.figures))?;
+        }
+        // Full: 64 orders wait; further ones are refused and the user pushes the button again.
+        let (orders, orders_rx) = mpsc::channel(64);
+        let hands = hands.map(|hands| Arc::clone(hands.shared()));
+        let worker = runtime.spawn(worker::run(
+            config,
+            Arc::clone(&shared),
+            slot,
+            hands.clone(),
+            orders.clone(),
+            orders_rx,
+        ));
+        Ok(Self { shared, orders, hands, runtime: Some(runtime), worker: Some(worker) })
+    }
+
+    /// How it stands.
+    pub fn status(&self) -> Status {
+        lock(&self.shared.status).clone()
+    }
+
+    /// Takes the notices that came since the last time.
+    pub fn take_notices(&self) -> Vec<crate::model::Notice> {
+        lock(&self.shared.status).notices.drain(..).collect()
+    }
+
+    /// Asks for something.
+    pub fn order(&self, order: Order) {
+        if order == Order::EmergencyStop
+            && let Some(hands) = &self.hands
+        {
+            hands.sender().emergency_stop();
+        }
+        if order == Order::Disarm
+            && let Some(hands) = &self.hands
+        {
+            hands.sender().disarm();
+        }
+        if self.orders.try_send(order).is_err() {
+            tracing::warn!(?order, "order refused: 64 wait already");
+        }
+    }
+
+    /// The account of pictures and delays.
+    pub fn figures(&self) -> std::sync::MutexGuard<'_, Figures> {
+        lock(&self.shared.figures)
+    }
+
+    /// Sets what is called when the status changes.
+    pub fn on_change(&self, wake: Arc<dyn Fn() + Send + Sync>) {
+        *lock(&self.shared.wake) = Some(wake);
+    }
+
+    /// Whether the stay has ended by itself.
+    pub fn is_ended(&self) -> bool {
+        self.worker.as_ref().is_none_or(tokio::task::JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(hands) = &self.hands {
+            hands.sender().disarm();
+        }
+        self.shared.measuring.close();
+        // Full or closed: the runtime's end below closes everything too.
+        self.orders.try_send(Order::Leave).ok();
+        if let (Some(runtime), Some(worker)) = (self.runtime.take(), self.worker.take()) {
+            runtime.block_on(async {
+                // A worker that hangs is left behind; the robot's failsafe does the rest.
+                tokio::time::timeout(LEAVE_MAX, worker).await.ok();
+            });
+            runtime.shutdown_timeout(Duration::from_millis(50));
+        }
+        if let Some(hands) = &self.hands {
+            hands.set_link(None);
+        }
+    }
+}
+
+/// Time to disarm, give the lease back and say goodbye.
+const LEAVE_MAX: Duration = Duration::from_millis(250);

@@ -1,0 +1,178 @@
+//! The decode thread: one per connection, from received pictures to the frame slot.
+
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use farwheel_media::decode::{self, Decoder};
+use farwheel_media::slot::Taken;
+use farwheel_media::strip::{self, Stamp};
+use farwheel_media::test_picture::TestPicture;
+use farwheel_media::{self as media, VideoFrame};
+use farwheel_peer::{Connection, Frames};
+use farwheel_proto::clock::ClockSync;
+use farwheel_proto::video::EncodedFrame;
+
+use super::figures::{Decoded, Figures};
+use super::hands::{self, lock};
+use super::record::Recorder;
+use crate::render::slot::{Picture, Slot};
+
+/// When a picture counts as shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// When a window has drawn it.
+    WhenDrawn,
+    /// When it is decoded: nobody draws.
+    WhenDecoded,
+}
+
+/// Whether pictures carry their time in their pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strip {
+    /// They may: look.
+    Read,
+    /// They do not, or nobody asks.
+    Ignore,
+}
+
+/// What the thread needs.
+#[derive(Clone, Debug)]
+pub(super) struct Setup {
+    pub(super) slot: Slot,
+    pub(super) figures: Arc<Mutex<Figures>>,
+    pub(super) clock: Arc<Mutex<ClockSync>>,
+    pub(super) hands: Option<Arc<hands::Shared>>,
+    pub(super) shown: Shown,
+    pub(super) strip: Strip,
+    pub(super) recorder: Option<Recorder>,
+    pub(super) measuring: media::slot::Slot<VideoFrame>,
+}
+
+/// Starts the thread; it ends when the connection's pictures do.
+pub(super) fn spawn(mut frames: Frames, connection: Weak<Connection>, setup: Setup) -> std::io::Result<()> {
+    std::thread::Builder::new().name("decode".into()).spawn(move || {
+        let mut decoder = Decoder::new(decode::Config::default());
+        while let Some(frame) = frames.blocking_recv() {
+            setup.decode(&mut decoder, &frame, &connection);
+        }
+    })?;
+    Ok(())
+}
+
+impl Setup {
+    fn decode(&self, decoder: &mut Decoder, frame: &EncodedFrame, connection: &Weak<Connection>) {
+        let captured = self.captured(frame);
+        match decoder.decode(&frame.data, captured.unwrap_or(frame.arrived_at)) {
+            Ok(picture) => {
+                let decoded_at = Instant::now();
+                let id = frame.media_time.frame_id();
+                let stamped = match self.strip {
+                    Strip::Read => strip::read(&picture.frame)
+                        .and_then(|stamp| decoded_at.checked_sub(stamp.age_at(Stamp::now()))),
+                    Strip::Ignore => None,
+                };
+                if let Some(recorder) = &self.recorder {
+                    recorder.handle(frame, picture.frame.size);
+                }
+                if stamped.is_some() {
+                    self.measuring.put(picture.frame.clone());
+                }
+                {
+                    let mut figures = lock(&self.figures);
+                    figures.handle_decoded(Decoded {
+                        id,
+                        captured,
+                        stamped,
+                        arrived_at: frame.arrived_at,
+                        decode: picture.spent,
+                        decoded_at,
+                        size: picture.frame.size,
+                        bytes: frame.data.len(),
+                    });
+                    if self.shown == Shown::WhenDecoded {
+                        figures.handle_shown(id, decoded_at);
+                    }
+                }
+                if self.shown == Shown::WhenDecoded
+                    && let Some(hands) = &self.hands
+                {
+                    hands.sender().handle_picture(id, decoded_at);
+                }
+                self.slot.put(Picture { id, frame: picture.frame, decoded_at });
+            }
+            Err(e) => {
+                tracing::debug!(error = %e, bytes = frame.data.len(), "picture not decoded");
+                lock(&self.figures).handle_broken(frame.data.len());
+                if let Some(connection) = connection.upgrade() {
+                    connection.request_keyframe();
+                }
+            }
+        }
+    }
+
+    /// When the picture was captured, on this side's clock; never after its arrival.
+    fn captured(&self, frame: &EncodedFrame) -> Option<Instant> {
+        let clock = lock(&self.clock);
+        let near = clock.to_car(frame.arrived_at)?;
+        let captured = clock.to_local(frame.media_time.unwrap_near(near), frame.arrived_at)?;
+        let age = frame.arrived_at.saturating_duration_since(captured);
+        // A stamp far off is not of this robot's clock: a foreign sender with a random offset.
+        (age < AGE_MAX).then(|| captured.min(frame.arrived_at))
+    }
+}
+
+/// Compares stamped pictures with what was sent, once a second, on a thread of its own: `measure`.
+///
+/// It ends when the slot is closed.
+pub(super) fn measure(
+    pictures: media::slot::Slot<VideoFrame>,
+    figures: Arc<Mutex<Figures>>,
+) -> std::io::Result<()> {
+    std::thread::Builder::new().name("measure".into()).spawn(move || {
+        let mut sent: Option<TestPicture> = None;
+        loop {
+            match pictures.take_within(Duration::from_secs(1)) {
+                Taken::Closed => break,
+                Taken::TimedOut => {}
+                Taken::Value(shown) => {
+                    let sent = match &mut sent {
+                        Some(sent) if sent.size() == shown.size => sent,
+                        other => other.insert(TestPicture::new(shown.size)),
+                    };
+                    // Anything below is no coded form of the measuring picture: a camera's picture with a strip.
+                    if let Some(measured) = sent.measure(&shown).filter(|m| m.psnr_db > PSNR_MIN_DB) {
+                        lock(&figures).handle_psnr(measured.psnr_db);
+                    }
+                    std::thread::park_timeout(Duration::from_secs(1));
+                }
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// Two unrelated pictures have 5 to 12 dB.
+const PSNR_MIN_DB: f64 = 15.0;
+
+/// A picture older than this on arrival has a time stamp that means something else.
+const AGE_MAX: Duration = Duration::from_secs(30);
+
+/// Writes a picture as PNG.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save_png(frame: &farwheel_media::VideoFrame, path: &std::path::Path) -> anyhow::Result<()> {
+    use anyhow::Context as _;
+    let (width, height) = (frame.size.width, frame.size.height);
+    let mut rgb = image::RgbImage::new(width, height);
+    for (x, y, pixel) in rgb.enumerate_pixels_mut() {
+        let (x, y) = (x as usize, y as usize);
+        let luma = 1.164 * (f32::from(frame.y()[y * frame.stride_y + x]) - 16.0);
+        let chroma = y / 2 * frame.stride_uv + x / 2;
+        let (u, v) = (f32::from(frame.u()[chroma]) - 128.0, f32::from(frame.v()[chroma]) - 128.0);
+        // ITU-R BT.601, limited range.
+        *pixel =
+            image::Rgb([luma + 1.596 * v, luma - 0.392 * u - 0.813 * v, luma + 2.017 * u].map(|c| c as u8));
+    }
+    rgb.save_with_format(path, image::ImageFormat::Png).with_context(|| format!("write {}", path.display()))
+}

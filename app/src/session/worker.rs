@@ -1,0 +1,594 @@
+//! The worker task: carries what [`Plan`] decides to the network, and what the network says to everyone else.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use farwheel_peer::signaling::{self, Client, IceServer, Peer, PeerId, Role};
+use farwheel_peer::{
+    Admission, Channel, Connection, Event, Events, LinkState, Manners, Signal, SignalKind, Video,
+};
+use farwheel_proto::control::event::{self, Stamp};
+use farwheel_proto::control::place::{Outline, Place};
+use farwheel_proto::control::probe::Pong;
+use farwheel_proto::control::{Status as RobotStatus, Telemetry};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::dialogue::{self, Dialogue};
+use super::hands::{self, lock};
+use super::plan::{self, Action, Plan};
+use super::status::Stage;
+use super::{Config, Order, Shared, problem, video};
+use crate::model::Notice;
+use crate::render::slot::Slot;
+use crate::script::Pose;
+
+pub(super) async fn run(
+    config: Config,
+    shared: Arc<Shared>,
+    slot: Slot,
+    hands: Option<Arc<hands::Shared>>,
+    orders_tx: mpsc::Sender<Order>,
+    mut orders: mpsc::Receiver<Order>,
+) {
+    let (client, mut signals) = Client::connect(signaling::Config {
+        server: config.server.clone(),
+        room: config.room.clone(),
+        role: config.role,
+        name: config.name.clone(),
+        token: config.token.clone(),
+        ca: config.ca.clone(),
+    });
+    let role = if config.role == Role::Driver { event::Role::Driver } else { event::Role::Viewer };
+    let dialogue = Dialogue::new(dialogue::Config {
+        role,
+        name: config.name.clone(),
+        owner_code: config.owner_code.clone(),
+    });
+    let mut worker = Worker {
+        config,
+        shared,
+        slot,
+        hands: hands.filter(|_| role == event::Role::Driver),
+        orders: orders_tx,
+        client,
+        plan: Plan::default(),
+        dialogue,
+        own_id: None,
+        ice_servers: Vec::new(),
+        link: None,
+        early: Vec::new(),
+        heard_at: None,
+        reset_at: None,
+        stopping: Stopping::No,
+        loss_from: None,
+    };
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_signaling = true;
+    loop {
+        tokio::select! {
+            event = signals.recv(), if is_signaling => match event {
+                Some(event) => worker.handle_signaling(event, Instant::now()),
+                None => is_signaling = false,
+            },
+            event = next_event(&mut worker.link) => worker.handle_link(event, Instant::now()),
+            order = orders.recv() => match order {
+                Some(Order::Leave) | None => break,
+                Some(order) => worker.handle_order(order, Instant::now()),
+            },
+            _ = tick.tick() => worker.handle_tick(Instant::now()),
+        }
+        worker.act(Instant::now());
+    }
+    worker.leave().await;
+}
+
+async fn next_event(link: &mut Option<Link>) -> Option<Event> {
+    match link {
+        Some(link) => link.events.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Link {
+    robot: PeerId,
+    connection: Arc<Connection>,
+    events: Events,
+}
+
+/// Whether the emergency stop was said on the event channel too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stopping {
+    No,
+    Said,
+}
+
+struct Worker {
+    config: Config,
+    shared: Arc<Shared>,
+    slot: Slot,
+    hands: Option<Arc<hands::Shared>>,
+    orders: mpsc::Sender<Order>,
+    client: Client,
+    plan: Plan,
+    dialogue: Dialogue,
+    own_id: Option<PeerId>,
+    ice_servers: Vec<IceServer>,
+    link: Option<Link>,
+    // Signals of an offer that is not answered yet. Full: an offer has at most some tens of candidates; more are
+    // dropped and the connection does without them.
+    early: Vec<(PeerId, Signal)>,
+    heard_at: Option<Instant>,
+    reset_at: Option<Instant>,
+    stopping: Stopping,
+    loss_from: Option<(Instant, u64, u64)>,
+}
+
+impl Worker {
+    fn handle_signaling(&mut self, event: signaling::Event, now: Instant) {
+        match event {
+            signaling::Event::Joined { self_id, peers, ice_servers } => {
+                self.own_id = Some(self_id);
+                self.ice_servers = ice_servers;
+                let mut robots: Vec<&Peer> = peers.iter().filter(|p| p.role == Role::Robot).collect();
+                // One whose signalling is lost may be dead already; the living first.
+                robots.sort_by_key(|peer| !peer.connected);
+                let robots = robots.into_iter().map(|peer| peer.id).collect();
+                self.change(|status| {
+                    status.signaling = true;
+                    status.joined = true;
+                });
+                self.plan.handle(plan::Input::Joined { robots }, now);
+            }
+            signaling::Event::Resumed => self.change(|status| status.signaling = true),
+            signaling::Event::PeerJoined(peer) if peer.role == Role::Robot => {
+                self.plan.handle(plan::Input::RobotJoined(peer.id), now);
+            }
+            signaling::Event::PeerJoined(_) => {}
+            signaling::Event::PeerLeft { id } => {
+                self.early.retain(|(from, _)| *from != id);
+                self.plan.handle(plan::Input::PeerLeft(id), now);
+            }
+            signaling::Event::Signal { from, signal } => self.handle_signal(from, signal, now),
+            signaling::Event::IceServers(servers) => self.ice_servers = servers,
+            signaling::Event::Refused(refusal) => {
+                tracing::warn!(code = %refusal.code, message = refusal.message, "server refused");
+            }
+            signaling::Event::Lost { reason, retry_in } => {
+                let server = self.config.server.clone();
+                self.change(|status| {
+                    status.signaling = false;
+                    if !status.joined {
+                        let problem = problem::unreachable(&server, &reason);
+                        status.set_stage(Stage::Unreachable { problem, retry_at: now + retry_in }, now);
+                    }
+                });
+                tracing::info!(reason, retry_ms = retry_in.as_millis() as u64, "signalling lost");
+            }
+            signaling::Event::Fatal(refusal) => {
+                let problem = problem::refused(&refusal, self.config.room.as_str());
+                self.change(|status| {
+                    status.signaling = false;
+                    if !status.is_connected() {
+                        status.set_stage(Stage::Ended(problem), now);
+                    }
+                });
+            }
+        }
+    }
+
+    fn handle_signal(&mut self, from: PeerId, signal: Signal, now: Instant) {
+        if let Some(link) = &self.link
+            && link.robot == from
+        {
+            match link.connection.admits(&signal) {
+                Admission::Mine => return link.connection.handle_signal(signal),
+                Admission::Stale => return,
+                Admission::Replace => {}
+            }
+        }
+        let (conn, kind) = (signal.conn, signal.kind);
+        if kind == SignalKind::Offer {
+            self.early.retain(|(peer, early)| *peer != from || early.conn == conn);
+        }
+        if kind != SignalKind::Answer && self.early.len() < EARLY_MAX {
+            self.early.push((from, signal));
+        }
+        if kind == SignalKind::Offer {
+            self.plan.handle(plan::Input::Offer { from, conn }, now);
+        }
+    }
+
+    fn handle_link(&mut self, event: Option<Event>, now: Instant) {
+        match event {
+            None => {
+                // The connection ended without a word: as if it had failed.
+                if self.link.take().is_some() {
+                    let silence = LinkState::Failed(farwheel_peer::Failure::Silence);
+                    self.plan.handle(plan::Input::Link(silence), now);
+                }
+            }
+            Some(Event::Signal(signal)) => {
+                if let Some(link) = &self.link {
+                    self.client.send(link.robot, signal);
+                }
+            }
+            Some(Event::State(state)) => {
+                tracing::info!(?state, "link");
+                match state {
+                    LinkState::Connected => self.handle_connected(now),
+                    LinkState::Connecting | LinkState::Disconnected | LinkState::Failed(_) => {}
+                }
+                self.plan.handle(plan::Input::Link(state), now);
+            }
+            Some(Event::Message { channel: Channel::Telemetry, data }) => self.handle_telemetry(&data, now),
+            Some(Event::Message { channel: Channel::Event, data }) => match event::Event::decode(&data) {
+                Ok(event) => self.dialogue.handle_event(event),
+                Err(e) => tracing::debug!(error = %e, "event not understood"),
+            },
+            Some(Event::Message { channel: Channel::Control, .. } | Event::KeyframeRequested) => {}
+        }
+    }
+
+    fn handle_connected(&mut self, now: Instant) {
+        // A link that was only silent comes back with everything as it was.
+        let again = self.heard_at.is_some() && matches!(self.plan.state(), plan::State::Linked { .. });
+        self.heard_at = Some(now);
+        if again {
+            return;
+        }
+        self.dialogue.handle_connected();
+        self.change(|status| status.connected += 1);
+        lock(&self.shared.clock).handle_connection();
+        if let (Some(hands), Some(link)) = (&self.hands, &self.link) {
+            hands.sender().handle_connection();
+            hands.set_link(Some(hands::Link {
+                connection: Arc::clone(&link.connection),
+                orders: self.orders.clone(),
+                figures: Arc::clone(&self.shared.figures),
+            }));
+        }
+    }
+
+    fn handle_telemetry(&mut self, data: &[u8], now: Instant) {
+        if let Ok(pong) = Pong::decode(data) {
+            let mut clock = lock(&self.shared.clock);
+            match clock.handle_pong(&pong, now) {
+                Ok(()) => {
+                    let rtt = clock.rtt();
+                    drop(clock);
+                    if let Some(rtt) = rtt {
+                        lock(&self.shared.figures).handle_rtt(rtt);
+                    }
+                    self.change(|status| status.rtt = rtt);
+                }
+                Err(e) => tracing::debug!(error = %e, "pong tells nothing"),
+            }
+            return;
+        }
+        if let Ok(place) = Place::decode(data) {
+            return self.handle_place(place);
+        }
+        if let Ok(outline) = Outline::decode(data) {
+            return self.handle_outline(&outline);
+        }
+        match Telemetry::decode(data) {
+            Ok(Telemetry::Fast(fast)) => {
+                self.heard_at = Some(now);
+                self.plan.handle(plan::Input::Heard, now);
+                lock(&self.shared.figures).handle_fast(&fast);
+                if let Some(hands) = &self.hands {
+                    hands.sender().handle_telemetry(&fast, now);
+                    hands.see(|seen| {
+                        seen.armed = fast.status == RobotStatus::Armed;
+                        seen.laps = fast.laps.into();
+                        seen.refusal = fast.arm_block.map(|refusal| refusal.to_string());
+                    });
+                }
+                self.change(|status| status.fast = Some((fast, now)));
+            }
+            Ok(Telemetry::Slow(slow)) => {
+                lock(&self.shared.figures).handle_slow(&slow);
+                self.change(|status| status.slow = Some(slow));
+            }
+            Err(e) => tracing::debug!(error = %e, "telemetry not understood"),
+        }
+    }
+
+    fn handle_place(&mut self, place: Place) {
+        self.change(|status| {
+            let speed =
+                status.fast.and_then(|(fast, _)| fast.speed_cm_s).map_or(0.0, |cm| f32::from(cm) / 100.0);
+            let pose = Pose {
+                x: place.x_mm as f32 / 1e3,
+                y: place.y_mm as f32 / 1e3,
+                heading: place.heading_urad as f32 / 1e6,
+                speed,
+            };
+            status.pose = Some(pose);
+            if let Some(hands) = &self.hands {
+                hands.see(|seen| seen.pose = Some(pose));
+            }
+        });
+    }
+
+    fn handle_outline(&mut self, outline: &Outline) {
+        self.change(|status| {
+            let same = status.track.len() == outline.points().len();
+            let point = |(x, y): &(i16, i16)| (f32::from(*x) / 100.0, f32::from(*y) / 100.0);
+            if same && status.track.iter().copied().eq(outline.points().iter().map(point)) {
+                return;
+            }
+            status.track = outline.points().iter().map(point).collect();
+            if let Some(hands) = &self.hands {
+                hands.see(|seen| seen.track = Arc::clone(&status.track));
+            }
+        });
+    }
+
+    fn handle_order(&mut self, order: Order, now: Instant) {
+        match order {
+            Order::TakeLease => self.dialogue.take_lease(),
+            Order::ReleaseLease => self.dialogue.release_lease(),
+            Order::SelectCamera(camera) => self.dialogue.select_camera(camera),
+            Order::EmergencyStop => self.say_stop(),
+            Order::Disarm => self.dialogue.disarm(),
+            Order::ResetStop => {
+                let Some(hands) = &self.hands else { return };
+                match hands.reset_stop(now) {
+                    // The robot refuses as long as a command with the flag may still be on its way.
+                    Ok(()) => self.reset_at = Some(now + RESET_AFTER),
+                    Err(refusal) => {
+                        let text = format!("The emergency stop stays: {refusal}.");
+                        self.change(|status| status.notice(Notice::warning(text)));
+                    }
+                }
+            }
+            Order::Leave => {}
+        }
+    }
+
+    fn handle_tick(&mut self, now: Instant) {
+        self.plan.handle_timeout(now);
+        if self.is_linked() {
+            let ping = lock(&self.shared.clock).poll_ping(now);
+            if let (Some(ping), Some(link)) = (ping, &self.link) {
+                // Lossy by nature: the next ping comes in half a second.
+                link.connection.send(Channel::Telemetry, Bytes::copy_from_slice(&ping.encode())).ok();
+            }
+        }
+        if let Some(hands) = &self.hands {
+            let is_stopping = hands.sender().is_stopping();
+            match (self.stopping, is_stopping) {
+                (Stopping::No, true) => self.say_stop(),
+                (Stopping::Said, false) => self.stopping = Stopping::No,
+                (Stopping::No, false) | (Stopping::Said, true) => {}
+            }
+        }
+        if self.reset_at.take_if(|at| now >= *at).is_some()
+            && let Some(hands) = &self.hands
+        {
+            let (epoch, echo) = {
+                let sender = hands.sender();
+                (sender.lease(), sender.echo(now))
+            };
+            if let Some(echo) = echo {
+                self.dialogue.reset_stop(Stamp::new(epoch, echo));
+            }
+        }
+        self.refresh_stats(now);
+    }
+
+    fn say_stop(&mut self) {
+        if self.stopping == Stopping::No {
+            self.stopping = Stopping::Said;
+            self.dialogue.emergency_stop();
+        }
+    }
+
+    /// Carries out what was decided and publishes how it stands.
+    fn act(&mut self, now: Instant) {
+        while let Some(action) = self.plan.poll_action() {
+            match action {
+                Action::Close => self.close_link(),
+                Action::Offer { to } => self.open_link(to, None),
+                Action::Answer { from, conn } => self.open_link(from, Some(conn)),
+            }
+        }
+        if let Some(link) = &self.link {
+            while let Some(event) = self.dialogue.poll_event() {
+                match event.encode() {
+                    Ok(bytes) => {
+                        if let Err(e) = link.connection.send(Channel::Event, bytes.into()) {
+                            tracing::warn!(error = %e, "event not sent");
+                        }
+                    }
+                    Err(e) => tracing::warn!(error = %e, "event not sent"),
+                }
+            }
+        }
+        if let Some(hands) = &self.hands {
+            hands.sender().handle_lease(self.dialogue.epoch());
+        }
+        self.publish(now);
+    }
+
+    fn open_link(&mut self, robot: PeerId, answer_to: Option<farwheel_peer::ConnId>) {
+        let Some(own_id) = self.own_id else { return };
+        let manners = Manners::between(own_id, robot);
+        let config = match answer_to {
+            Some(conn) => farwheel_peer::Config::answer(conn, Video::Receive, manners),
+            None => farwheel_peer::Config::offer(Video::Receive, manners),
+        };
+        let config = config
+            .with_ice_servers(self.ice_servers.clone())
+            .with_candidates(self.config.candidates)
+            .with_bind(self.config.bind.clone());
+        let (connection, events, frames) = Connection::open(config);
+        let connection = Arc::new(connection);
+        let setup = video::Setup {
+            slot: self.slot.clone(),
+            figures: Arc::clone(&self.shared.figures),
+            clock: Arc::clone(&self.shared.clock),
+            hands: self.hands.clone(),
+            shown: self.config.shown,
+            strip: self.config.strip,
+            recorder: self.config.recorder.clone(),
+            measuring: self.shared.measuring.clone(),
+        };
+        if let Err(e) = video::spawn(frames, Arc::downgrade(&connection), setup) {
+            tracing::error!(error = %e, "no thread for the decoder");
+        }
+        // Signals that came before this connection was built, in their order.
+        for (from, signal) in std::mem::take(&mut self.early) {
+            if from == robot && Some(signal.conn) == answer_to {
+                connection.handle_signal(signal);
+            }
+        }
+        self.heard_at = None;
+        self.link = Some(Link { robot, connection, events });
+    }
+
+    fn close_link(&mut self) {
+        if let Some(hands) = &self.hands {
+            hands.set_link(None);
+            hands.sender().handle_connection();
+        }
+        self.dialogue.handle_disconnected();
+        if let Some(link) = self.link.take() {
+            // Its goodbye has no reader any more: the robot sees the next offer, or the silence.
+            tokio::spawn(async move { link.connection.close().await });
+        }
+    }
+
+    fn is_linked(&self) -> bool {
+        matches!(self.plan.state(), plan::State::Linked { .. })
+    }
+
+    fn refresh_stats(&mut self, now: Instant) {
+        let Some(link) = &self.link else { return };
+        let stats = link.connection.stats();
+        let (at, lost, received) =
+            *self.loss_from.get_or_insert((now, stats.packets_lost, stats.packets_received));
+        let mut loss = None;
+        if now.saturating_duration_since(at) >= Duration::from_secs(1) {
+            let (lost, received) =
+                (stats.packets_lost.saturating_sub(lost), stats.packets_received.saturating_sub(received));
+            loss = Some(lost as f32 / (lost + received).max(1) as f32);
+            self.loss_from = Some((now, stats.packets_lost, stats.packets_received));
+        }
+        self.change(|status| {
+            status.stats = stats;
+            status.loss = loss.or(status.loss);
+        });
+    }
+
+    fn publish(&mut self, now: Instant) {
+        let stage = self.stage(now);
+        let notices: Vec<Notice> = std::iter::from_fn(|| self.dialogue.poll_notice()).collect();
+        let mut is_news = !notices.is_empty();
+        let mut link_lost = false;
+        {
+            let mut status = lock(&self.shared.status);
+            let was_connected = status.is_connected();
+            if let Some(stage) = stage {
+                is_news |= status.set_stage(stage, now);
+            }
+            link_lost |= was_connected && !status.is_connected();
+            status.attempts = self.plan.attempts();
+            is_news |= status.lease != *self.dialogue.lease();
+            status.lease = self.dialogue.lease().clone();
+            if let Some(welcome) = self.dialogue.welcome() {
+                if status.robot.as_deref() != Some(&welcome.name) {
+                    status.robot = Some(welcome.name.clone());
+                    is_news = true;
+                }
+                let (cameras, camera) = self.dialogue.cameras();
+                if status.cameras.0 != cameras || status.cameras.1 != camera {
+                    status.cameras = (cameras.to_vec(), camera);
+                }
+            }
+            status.others = self.dialogue.others();
+            for notice in notices {
+                status.notice(notice);
+            }
+        }
+        if link_lost && let Some(hands) = &self.hands {
+            hands.rumble();
+        }
+        if is_news {
+            let wake = lock(&self.shared.wake).clone();
+            if let Some(wake) = wake {
+                wake();
+            }
+        }
+    }
+
+    /// The stage that the plan's state means; `None` leaves the one that signalling has set.
+    fn stage(&self, now: Instant) -> Option<Stage> {
+        let (joined, connected) = {
+            let status = lock(&self.shared.status);
+            if matches!(status.stage, Stage::Ended(_)) {
+                return None;
+            }
+            (status.joined, status.connected > 0)
+        };
+        Some(match self.plan.state() {
+            plan::State::Searching if !joined => return None,
+            plan::State::Searching | plan::State::Awaiting { .. } if connected => Stage::WaitingForRobot,
+            plan::State::Searching | plan::State::Awaiting { .. } => Stage::Looking,
+            plan::State::Connecting { .. } => Stage::Connecting,
+            plan::State::Retrying { at, .. } => Stage::Retrying { at: *at },
+            plan::State::Linked { .. } => {
+                let silence = self.heard_at.map(|at| now.saturating_duration_since(at));
+                match (silence, self.heard_at) {
+                    (Some(silence), Some(since)) if silence > SILENCE_MAX => Stage::Silent { since },
+                    _ => Stage::Connected,
+                }
+            }
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut super::Status)) {
+        change(&mut lock(&self.shared.status));
+    }
+
+    /// Disarms, gives the lease back and says goodbye.
+    async fn leave(mut self) {
+        if let Some(hands) = self.hands.take() {
+            if self.is_linked() {
+                self.dialogue.disarm();
+                self.dialogue.release_lease();
+                self.act(Instant::now());
+                // The reliable channel gets them out; the commands that follow say disarmed too.
+                tokio::time::sleep(GOODBYE).await;
+            }
+            hands.set_link(None);
+        }
+        if let Some(mut link) = self.link.take() {
+            let closing = link.connection.close();
+            let forward = async {
+                while let Some(event) = link.events.recv().await {
+                    if let Event::Signal(signal) = event {
+                        self.client.send(link.robot, signal);
+                    }
+                }
+            };
+            tokio::time::timeout(CLOSE_MAX, async { tokio::join!(closing, forward) }).await.ok();
+        }
+        self.client.leave();
+        // The close frame is written by the client's task.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+const TICK: Duration = Duration::from_millis(20);
+/// Telemetry comes every 50 ms; without it for this long the link counts as lost.
+const SILENCE_MAX: Duration = Duration::from_millis(500);
+/// From taking the stop flag out to asking for the reset: five commands.
+const RESET_AFTER: Duration = Duration::from_millis(100);
+const GOODBYE: Duration = Duration::from_millis(60);
+const CLOSE_MAX: Duration = Duration::from_millis(120);
+const EARLY_MAX: usize = 64;
