@@ -1,7 +1,10 @@
 //! Farwheel on the desktop: everything behind the `farwheel` command.
 
+pub mod cli;
 pub mod input;
 pub mod model;
 pub mod render;
+pub mod script;
+pub mod session;
 pub mod settings;
 pub mod ui;

@@ -1,2 +1,7 @@
-//! app.
-fn main() {}
+//! `farwheel`: sees and drives robots from afar.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    farwheel::cli::run()
+}

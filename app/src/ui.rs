@@ -39,4 +39,14 @@ pub trait Backend {
 
     /// Gives the session a way to ask for a paint, such as after a link state change.
     fn on_change(&mut self, wake: Arc<dyn Fn() + Send + Sync>);
+
+    /// Whether the window shall close; asked before each paint.
+    fn is_done(&self) -> bool {
+        false
+    }
+
+    /// What takes a picture of the window, if one is wanted at this moment.
+    fn screenshot(&mut self) -> Option<eframe::egui::ScreenshotCallback> {
+        None
+    }
 }

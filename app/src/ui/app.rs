@@ -110,6 +110,12 @@ impl App {
 impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, frame: &mut eframe::Frame) {
         self.backend.refresh(&mut self.model);
+        if self.backend.is_done() {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+        }
+        if let Some(callback) = self.backend.screenshot() {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Screenshot(callback));
+        }
         let settings = &self.model.settings;
         let looks = (settings.theme, settings.ui_scale);
         if self.looks != Some(looks) {

@@ -1,0 +1,137 @@
+//! `farwheel drive`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use farwheel_peer::signaling::Role;
+
+use super::headless::{self, Limits};
+
+use super::signals::Stop;
+use super::{Exit, Measure, Where, stats, view, window};
+use crate::render::slot::Slot;
+use crate::script::{Player, Script};
+use crate::session::hands::{Driver, Hands};
+use crate::session::record::Recorder;
+use crate::session::video::{Shown, Strip};
+use crate::session::{Config, Session};
+use crate::settings::{Settings, Store};
+
+/// Arguments of `farwheel drive`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Drive {
+    #[command(flatten)]
+    pub(super) place: Where,
+    /// Without a window.
+    #[arg(long)]
+    pub(super) headless: bool,
+    /// Play timed stick input from this file, then end.
+    #[arg(long, value_name = "FILE")]
+    pub(super) script: Option<PathBuf>,
+    /// Without a script: hold the deadman and arm once the robot is there, the sticks at neutral.
+    #[arg(long, conflicts_with = "script")]
+    pub(super) arm: bool,
+    /// End after so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) seconds: Option<f64>,
+    /// Write figures to this file at the end (- is stdout).
+    #[arg(long, value_name = "FILE")]
+    pub(super) stats_json: Option<PathBuf>,
+    /// How picture ages are measured.
+    #[arg(long, value_enum, default_value_t)]
+    measure: Measure,
+    /// Write decoded pictures as y4m (- is stdout).
+    #[arg(long, value_name = "FILE", requires = "headless")]
+    y4m: Option<PathBuf>,
+    /// Record the received video to this MP4 file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
+    /// Save the last picture (headless) or the window as PNG at the end.
+    #[arg(long, value_name = "FILE")]
+    pub(super) screenshot: Option<PathBuf>,
+    /// Leave so many seconds at the start out of the percentiles.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    left_out: f64,
+}
+
+pub(super) fn run(args: Drive) -> anyhow::Result<Exit> {
+    let script = match &args.script {
+        Some(path) => Some(Script::load(path)?),
+        None if args.arm => Some(Script::parse("arm 30\nhold\n0 0 0\n86400 0 0\n")?),
+        None => None,
+    };
+    if !args.headless {
+        return window::run(Some((args, script)));
+    }
+    let stop = Stop::listen(std::thread::current())?;
+    let settings = Store::open().map(|store| store.load().settings).unwrap_or_else(|_| Settings::default());
+    let driver = match script {
+        Some(script) => Driver::Script { player: Box::new(Player::new(script)), slot: None },
+        None => Driver::Headless,
+    };
+    let hands = Hands::start(driver, Arc::new(settings))?;
+    let slot = Slot::new();
+    let recorder = args.record.as_deref().map(Recorder::new);
+    let config = config(&args, recorder.clone())?;
+    let mut writer =
+        args.y4m.as_deref().map(|path| view::Writer::start(path, slot.clone(), None)).transpose()?;
+    let session = Session::start(config, slot.clone(), Some(&hands))?;
+    let limits = Limits::new(&args.place, args.seconds);
+    let exit = headless::attend(&session, Some(&hands), &args.place, limits, &stop, |_| {
+        writer.as_mut().and_then(view::Writer::ended)
+    });
+    finish(&args, &session, recorder.as_ref(), exit, || {
+        slot.take().or_else(|| slot.shown()).map(|picture| picture.frame)
+    })
+}
+
+/// What both kinds of stay do at the end: figures, recording, picture.
+pub(super) fn finish(
+    args: &Drive,
+    session: &Session,
+    recorder: Option<&Recorder>,
+    exit: Exit,
+    picture: impl FnOnce() -> Option<farwheel_media::VideoFrame>,
+) -> anyhow::Result<Exit> {
+    let report = stats::report(session);
+    if args.measure == Measure::Strip && report["by_strip"].is_null() {
+        anyhow::bail!("the pictures carry no strip; start the robot with --camera test or --strip");
+    }
+    if let Some(path) = &args.stats_json {
+        stats::write(&report, path)?;
+    }
+    if let Some(recorder) = recorder {
+        recorder.finish()?;
+    }
+    if let Some(path) = &args.screenshot {
+        match picture() {
+            Some(frame) => crate::session::video::save_png(&frame, path)?,
+            None => anyhow::bail!("there is no picture to save to {}", path.display()),
+        }
+    }
+    Ok(exit)
+}
+
+/// The stay that the arguments describe, without a window.
+pub(super) fn config(args: &Drive, recorder: Option<Recorder>) -> anyhow::Result<Config> {
+    Ok(Config {
+        server: args.place.server.clone(),
+        room: args.place.room.clone(),
+        role: Role::Driver,
+        name: args.place.name(),
+        token: args.place.token()?,
+        ca: args.place.ca.clone(),
+        owner_code: args.place.owner_code()?,
+        bind: args.place.bind(),
+        candidates: args.place.candidates(),
+        shown: Shown::WhenDecoded,
+        strip: match args.measure {
+            Measure::Header => Strip::Ignore,
+            Measure::Auto | Measure::Strip => Strip::Read,
+        },
+        left_out: Duration::try_from_secs_f64(args.left_out).unwrap_or(Duration::from_secs(3)),
+        recorder,
+    })
+}

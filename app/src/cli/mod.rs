@@ -1,0 +1,213 @@
+//! The command line.
+//!
+//! Exit codes: 0 done, or stopped by a signal after the robot was reached; 1 anything else; 2 wrong arguments or a
+//! wrong script; 3 the server cannot be reached; 4 the server refused (token, room, version); 5 no robot or no
+//! picture in time; 6 the script could not be finished; 7 `doctor` found something wrong.
+
+mod doctor;
+mod drive;
+mod headless;
+mod signals;
+pub mod stats;
+mod view;
+mod window;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use farwheel_peer::signaling::RoomName;
+use farwheel_peer::{Bind, CandidatePolicy};
+use farwheel_proto::video::Size;
+
+/// See and drive a robot from afar.
+#[derive(Debug, Parser)]
+#[command(name = "farwheel", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// Say more on stderr; twice: everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Drive a robot: opens the window and connects, or goes without a window.
+    Drive(Box<drive::Drive>),
+    /// Watch a robot and write its pictures as y4m.
+    View(Box<view::View>),
+    /// Look at this computer: graphics, gamepads, codec, folders, server; says what to do about what is wrong.
+    Doctor(doctor::Doctor),
+}
+
+/// Where to go and as whom.
+#[derive(Clone, Debug, Args)]
+struct Where {
+    /// Name of the room: the one that the robot was started with.
+    room: RoomName,
+    /// Address of the signalling server, for example ws://192.168.1.10:8443 or wss://example.org.
+    #[arg(long, env = "FARWHEEL_SERVER", value_name = "URL")]
+    server: String,
+    /// File with the token for the server.
+    #[arg(long, env = "FARWHEEL_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// File with the code that proves the robot's owner, who may take the wheel from anyone.
+    #[arg(long, value_name = "FILE")]
+    owner_code_file: Option<PathBuf>,
+    /// PEM file with certificates to trust besides the system's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Name that others see [default: your login name].
+    #[arg(long)]
+    name: Option<String>,
+    /// Use relayed connections only: the robot does not learn this computer's address.
+    #[arg(long)]
+    relay_only: bool,
+    /// Gather addresses from the loopback interface only: server and robot run on this computer.
+    #[arg(long)]
+    loopback: bool,
+    /// Give up when there is no picture after so many seconds (0: never).
+    #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
+    wait: f64,
+}
+
+impl Where {
+    fn token(&self) -> anyhow::Result<Option<String>> {
+        self.token_file.as_deref().map(read_secret).transpose()
+    }
+
+    fn owner_code(&self) -> anyhow::Result<Option<String>> {
+        self.owner_code_file.as_deref().map(read_secret).transpose()
+    }
+
+    fn bind(&self) -> Bind {
+        if self.loopback { Bind::Loopback } else { Bind::Everywhere }
+    }
+
+    fn candidates(&self) -> CandidatePolicy {
+        if self.relay_only { CandidatePolicy::RelayOnly } else { CandidatePolicy::All }
+    }
+
+    fn name(&self) -> String {
+        let login = || std::env::var("USER").or_else(|_| std::env::var("USERNAME"));
+        self.name.clone().or_else(|| login().ok()).unwrap_or_else(|| "driver".into())
+    }
+}
+
+/// How picture ages are measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Measure {
+    /// By the strip in the pixels if there is one, else by the capture time that each picture carries.
+    #[default]
+    Auto,
+    /// By the capture time and the compared clocks.
+    Header,
+    /// By the strip; fails when there is none.
+    Strip,
+}
+
+fn read_secret(path: &std::path::Path) -> anyhow::Result<String> {
+    use anyhow::Context as _;
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let secret = text.trim();
+    anyhow::ensure!(!secret.is_empty(), "{} is empty", path.display());
+    Ok(secret.to_owned())
+}
+
+fn parse_size(text: &str) -> Result<Size, String> {
+    let wrong = || format!("`{text}` is no size; want WIDTHxHEIGHT, for example 640x480");
+    let (width, height) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
+    let side =
+        |text: &str| text.parse::<u32>().ok().filter(|side| (2..=8192).contains(side)).ok_or_else(wrong);
+    Ok(Size::new(side(width)?, side(height)?))
+}
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    Unreachable = 3,
+    Refused = 4,
+    NoPicture = 5,
+    Script = 6,
+    Unwell = 7,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    init_log(cli.verbose);
+    let result = match cli.command {
+        None => window::run(None),
+        Some(Command::Drive(args)) => drive::run(*args),
+        Some(Command::View(args)) => view::run(*args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(e) => {
+            eprintln!("farwheel: {e:#}");
+            let is_script = e.chain().any(|cause| cause.is::<crate::script::Error>());
+            if is_script { Exit::Usage.into() } else { Exit::Failed.into() }
+        }
+    }
+}
+
+fn init_log(verbose: u8) {
+    let usual = match verbose {
+        0 => "warn,farwheel=warn",
+        1 => "info,webrtc=warn,rtc=warn,wgpu=warn,naga=warn",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("FARWHEEL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read_and_wrong_ones_explained() {
+        assert_eq!(parse_size("640x480"), Ok(Size::new(640, 480)));
+        for wrong in ["640", "x", "0x0", "640x", "99999x2", "-1x5"] {
+            assert!(parse_size(wrong).unwrap_err().contains(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn wrong_arguments_are_refused_with_what_is_wanted() {
+        for (args, want) in [
+            (
+                &["farwheel", "drive", "bad room!", "--server", "ws://h"][..],
+                "a room name has 1 to 64 letters",
+            ),
+            (
+                &["farwheel", "view", "car", "--server", "ws://h", "--y4m", "-", "--size", "9"][..],
+                "WIDTHxHEIGHT",
+            ),
+            (&["farwheel", "fly"][..], "unrecognized subcommand"),
+        ] {
+            let error = Cli::try_parse_from(args).expect_err("it is wrong").to_string();
+            assert!(error.contains(want), "{error}");
+        }
+    }
+}
