@@ -153,7 +153,8 @@ impl Dialogue {
             Body::LeaseRevoked { why } => self.handle_revoked(why),
             Body::LeaseChanged { holder } => {
                 let you = self.welcome.as_ref().map(|w| w.you.clone()).unwrap_or_default();
-                let mine = holder.as_deref().is_some_and(|h| h == you) && self.epoch != 0;
+                // Said before or after the grant itself, which carries the epoch.
+                let mine = !you.is_empty() && holder.as_deref() == Some(&you);
                 // A request under way is answered by itself.
                 let is_answered = holder.is_none() && self.lease == Lease::Asking;
                 if !mine && !is_answered {
