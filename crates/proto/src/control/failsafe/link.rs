@@ -103,8 +103,11 @@ impl Loss {
     /// Share lost, in permille.
     pub(super) fn permille(&mut self, since_start: Duration) -> u16 {
         self.advance(since_start);
-        let (all, accepted) =
-            self.counts.iter().fold((0, 0), |(all, accepted), (a, b)| (all + a, accepted + b));
+        // Wide: a driver that floods must not make it overflow.
+        let (all, accepted) = self
+            .counts
+            .iter()
+            .fold((0, 0), |(all, accepted), (a, b)| (all + u64::from(*a), accepted + u64::from(*b)));
         ((all - accepted) * 1000).checked_div(all).unwrap_or(0) as u16
     }
 
@@ -163,6 +166,15 @@ mod tests {
         assert_eq!(loss.permille(at(60_000)), 0);
         loss.record(1, at(60_000));
         assert_eq!(loss.permille(at(60_000)), 0);
+    }
+
+    #[test]
+    fn loss_is_counted_though_a_driver_floods() {
+        let mut loss = Loss::default();
+        for _ in 0..50_000 {
+            loss.record(u32::MAX, Duration::ZERO);
+        }
+        assert_eq!(loss.permille(Duration::ZERO), 990);
     }
 
     proptest! {
