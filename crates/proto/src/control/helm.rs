@@ -44,6 +44,9 @@ pub struct Helm {
     lease: Lease,
     failsafe: Failsafe,
     peers: BTreeMap<String, Peer>,
+    /// Those who have said hello and were not welcome, for as long as they are connected.
+    // Full: another one is not answered.
+    strangers: BTreeMap<String, Allowance>,
     cameras: Vec<Camera>,
     camera: Option<u8>,
     told: Status,
@@ -103,6 +106,7 @@ impl Helm {
             config,
             boot,
             peers: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             cameras: Vec::new(),
             camera: None,
             events: VecDeque::new(),
@@ -148,6 +152,7 @@ impl Helm {
     /// Takes the news that the connection to `peer` ended.
     pub fn handle_peer_gone(&mut self, peer: &str, now: Instant) {
         self.handle_timeout(now);
+        self.strangers.remove(peer);
         let known = self.peers.remove(peer).is_some();
         if self.lease.handle_release(peer) {
             self.failsafe.handle_driver_gone(now);
@@ -258,7 +263,8 @@ impl Helm {
         // Stopping is never refused for its rate.
         let stops = matches!(event.body, Body::EmergencyStop | Body::Disarm);
         let hello = matches!(event.body, Body::Hello { .. });
-        if !stops && !hello && !self.may_speak(peer, now) {
+        let may_speak = stops || if hello { self.may_greet(peer, now) } else { self.may_speak(peer, now) };
+        if !may_speak {
             // No answer: that would be a second flood.
             return Action::None;
         }
@@ -348,7 +354,7 @@ impl Helm {
             (_, Some(_)) => return Err(Refusal::Role),
         };
         let entry = PeerEntry { peer: peer.to_owned(), name: name.to_owned(), role };
-        let allowance = Allowance::full(now);
+        let allowance = self.strangers.remove(peer).unwrap_or_else(|| Allowance::full(now));
         match self.peers.get_mut(peer) {
             // Saying hello again does not refill the allowance.
             Some(known) => (known.entry, known.rank) = (entry, owner),
@@ -426,6 +432,18 @@ impl Helm {
     /// Whether `peer` may speak, or has used up its allowance. A stranger has none until it says hello.
     fn may_speak(&mut self, peer: &str, now: Instant) -> bool {
         self.peers.get_mut(peer).is_some_and(|peer| peer.allowance.take(now))
+    }
+
+    /// Whether `peer` may say hello: a stranger as often as others may speak, so that no one guesses owner codes or
+    /// floods the others with news of itself.
+    fn may_greet(&mut self, peer: &str, now: Instant) -> bool {
+        if self.peers.contains_key(peer) {
+            return self.may_speak(peer, now);
+        }
+        if self.strangers.len() >= PEERS_MAX && !self.strangers.contains_key(peer) {
+            return false;
+        }
+        self.strangers.entry(peer.to_owned()).or_insert_with(|| Allowance::full(now)).take(now)
     }
 
     fn tell_holder(&mut self) {

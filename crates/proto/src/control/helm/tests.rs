@@ -363,6 +363,26 @@ fn a_flood_of_events_is_cut_off_and_stopping_still_works() {
 }
 
 #[test]
+fn a_flood_of_hellos_is_cut_off() {
+    for (peer, owner_code) in [("vic", None), ("vic", Some("0815")), ("mallory", Some("0815"))] {
+        let mut rig = Rig::driven_by_ann();
+        let hello = Body::Hello {
+            name: "M".into(),
+            version: "1".into(),
+            role: Role::Viewer,
+            owner_code: owner_code.map(str::to_owned),
+        };
+        for _ in 0..1_000 {
+            rig.say(peer, &Event::request(99, hello.clone()));
+        }
+        let answers = rig.told.iter().filter(|(_, event)| event.re == Some(99)).count();
+        assert!((45..=55).contains(&answers), "{answers} answers to {peer} with {owner_code:?}");
+        assert_eq!(rig.helm.events_dropped(), 0);
+        assert_eq!(rig.ask("eve", Body::EmergencyStop), Body::Done);
+    }
+}
+
+#[test]
 fn events_that_no_one_reads_do_not_pile_up() {
     let mut rig = Rig::driven_by_ann();
     for _ in 0..1_000 {
