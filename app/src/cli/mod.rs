@@ -164,10 +164,11 @@ pub fn run() -> ExitCode {
 }
 
 fn init_log(verbose: u8) {
+    let quiet = format!("wgpu_core=error,wgpu_hal=off,naga=error,{}", farwheel_peer::LOG_DIRECTIVES);
     let usual = match verbose {
-        0 => "warn,farwheel=warn",
-        1 => "info,webrtc=warn,rtc=warn,wgpu=warn,naga=warn",
-        _ => "debug",
+        0 => format!("warn,{quiet},webrtc=off"),
+        1 => format!("info,{quiet}"),
+        _ => "debug".to_owned(),
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("FARWHEEL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));

@@ -42,6 +42,8 @@ const RTX_PAYLOAD_TYPE: u8 = 103;
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Checks per pair: the whole time a connect may take, since the engine counts them, not their time.
 const CHECKS_MAX: u16 = 200;
+/// A direct path answers its check within one round trip and two check intervals, or never.
+const RELAY_WAIT: Duration = Duration::from_millis(400);
 /// Silence after which the link counts as disconnected.
 const DISCONNECTED_AFTER: Duration = Duration::from_millis(1500);
 /// Silence after that until the link has failed: 8 s in all.
@@ -102,7 +104,7 @@ pub(crate) async fn build(
                 .build(),
         )
         .with_media_engine(media)
-        .with_setting_engine(settings())
+        .with_setting_engine(settings(config.candidates))
         .with_interceptor_registry(registry)
         .with_handler(Arc::new(Handler(events)))
         .with_udp_addrs(addresses(&config.bind))
@@ -128,7 +130,13 @@ pub(crate) async fn build(
     Ok(Engine { connection, channels, sender })
 }
 
-fn settings() -> SettingEngine {
+fn settings(candidates: CandidatePolicy) -> SettingEngine {
+    // With no wait at all a relay that answers first wins over a direct path for good, and takes the link down with
+    // itself.
+    let relay_wait = match candidates {
+        CandidatePolicy::All => RELAY_WAIT,
+        CandidatePolicy::RelayOnly => Duration::ZERO,
+    };
     SettingEngineBuilder::new()
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .with_ice_timeouts(Some(DISCONNECTED_AFTER), Some(FAILED_AFTER), Some(KEEP_ALIVE))
@@ -136,7 +144,7 @@ fn settings() -> SettingEngine {
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
         .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
-        .with_relay_acceptance_min_wait(Some(Duration::ZERO))
+        .with_relay_acceptance_min_wait(Some(relay_wait))
         .with_include_loopback_candidate(true)
         .with_discard_local_candidates_during_ice_restart(true)
         .build()
