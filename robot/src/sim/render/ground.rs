@@ -5,13 +5,15 @@
 //! distance by a table that exists in several widths of blur, one for each size a pixel can have on the ground. Edges
 //! are therefore sharp nearby and calm far away, and a pixel costs two look-ups.
 
+mod shader;
 mod tables;
 
 use super::super::camera::Lens;
 use super::super::geometry::{Vec2, smoothstep, vec2};
 use super::super::track::{KERB_WIDTH, Track};
 use super::Picture;
-use super::colour::{self, Colour};
+use super::colour;
+use shader::{Chroma, Shader, Span, Texture};
 use tables::Table;
 
 /// Metres between two samples of the field.
@@ -22,6 +24,8 @@ const REACH: i32 = 8192;
 const LEVELS: usize = 12;
 /// Side of the tile of grain, in texels.
 const TILE: usize = 128;
+/// The bits of a place in it.
+const TEXELS: u16 = TILE as u16 - 1;
 /// Ground further than this looks like haze, in metres.
 const FAR: f32 = 400.0;
 /// Length of one red and one white tooth of a kerb, in metres.
@@ -47,8 +51,9 @@ pub(super) struct Ground {
     patches: Vec<f32>,
     edge_mm: f32,
     nodes: Vec<Node>,
-    /// What each node changes by from row to row, where that is taken as even.
+    /// The nodes some rows on, and what each changes by from row to row until there.
     next: Vec<Node>,
+    change: Vec<Node>,
     above: Vec<f32>,
 }
 
@@ -142,12 +147,29 @@ impl Ground {
             edge_mm: (half + KERB_WIDTH + 0.3) * 1000.0,
             nodes: Vec::new(),
             next: Vec::new(),
+            change: Vec::new(),
             above: Vec::new(),
         }
     }
 
     /// Draws all ground below the horizon; `speed` in m/s blurs the grain as a shutter does.
     pub(super) fn draw(&mut self, lens: &Lens, speed: f32, picture: &mut Picture<'_>) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2.
+            return unsafe { self.draw_wide(lens, speed, picture) };
+        }
+        self.draw_plain(lens, speed, picture);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn draw_wide(&mut self, lens: &Lens, speed: f32, picture: &mut Picture<'_>) {
+        self.draw_plain(lens, speed, picture);
+    }
+
+    #[inline(always)]
+    fn draw_plain(&mut self, lens: &Lens, speed: f32, picture: &mut Picture<'_>) {
         // The field is read as densely on the ground whatever the picture's size.
         if picture.size.width >= 960 {
             self.draw_spans::<32>(lens, speed, picture);
@@ -156,6 +178,7 @@ impl Ground {
         }
     }
 
+    #[inline(always)]
     fn draw_spans<const S: usize>(&mut self, lens: &Lens, speed: f32, picture: &mut Picture<'_>) {
         let (width, height) = (picture.size.width as usize, picture.size.height as usize);
         let count = width.div_ceil(S) + 1;
@@ -168,6 +191,7 @@ impl Ground {
         let (first, last_horizon) = (ends.0.min(ends.1), ends.0.max(ends.1));
         let mut next = std::mem::take(&mut self.next);
         next.clear();
+        let mut change = std::mem::take(&mut self.change);
         for row in (first.max(0.0) as usize).min(height)..height {
             // Far below the horizon four rows lie on a straight line well enough.
             let step = (row as f32 - last_horizon) as usize % 4;
@@ -175,15 +199,20 @@ impl Ground {
                 self.survey(lens, row, S, &mut nodes);
             } else {
                 if step == 0 || next.is_empty() {
-                    next.resize(count, Node::default());
-                    self.survey(lens, row, S, &mut nodes);
+                    if next.is_empty() {
+                        next.resize(count, Node::default());
+                        self.survey(lens, row, S, &mut nodes);
+                    } else {
+                        nodes.copy_from_slice(&next);
+                    }
                     self.survey(lens, row + 4 - step, S, &mut next);
                     let share = 1.0 / (4 - step) as f32;
-                    for (node, next) in nodes.iter().zip(&mut next) {
-                        *next = next.less(node, share, self.length);
-                    }
+                    change.clear();
+                    change.extend(
+                        nodes.iter().zip(&next).map(|(node, next)| next.less(node, share, self.length)),
+                    );
                 } else {
-                    for (node, change) in nodes.iter_mut().zip(&next) {
+                    for (node, change) in nodes.iter_mut().zip(&change) {
                         node.add(change);
                     }
                 }
@@ -201,10 +230,11 @@ impl Ground {
                 *last = node.lateral_mm;
             }
         }
-        (self.nodes, self.next, self.above) = (nodes, next, above);
+        (self.nodes, self.next, self.change, self.above) = (nodes, next, change, above);
     }
 
     /// Reads the field every `stride` columns of a row.
+    #[inline(always)]
     fn survey(&self, lens: &Lens, row: usize, stride: usize, nodes: &mut [Node]) {
         let start = lens.ray(0.5, row as f32 + 0.5);
         let step = lens.right * (stride as f32 / lens.focal);
@@ -252,6 +282,7 @@ impl Ground {
     }
 
     /// Brightness of stripes and patches of the grass, blurred over `blur` metres.
+    #[inline(always)]
     fn shade(&self, east: f32, north: f32, blur: f32) -> f32 {
         // Kept positive, so that a cast rounds down: cheaper than `floor` without SSE4.1.
         let (east, north) = (east.clamp(-900.0, 900.0) + 1024.0, north.clamp(-900.0, 900.0) + 1024.0);
@@ -268,6 +299,7 @@ impl Ground {
         (stripe * 9.0 + (low + (high - low) * ty) * 3.0) * fade
     }
 
+    #[inline(always)]
     fn paint<const S: usize>(
         &self,
         lens: &Lens,
@@ -298,260 +330,4 @@ impl Ground {
             picture.v[row + first..row + last].copy_from_slice(&run.v[skip..skip + last - first]);
         }
     }
-}
-
-/// How the grain is read in one row.
-#[derive(Clone, Copy)]
-struct Texture {
-    /// Texels per metre, times 256.
-    scale: f32,
-    /// Strength of the grain, 0 to 8.
-    detail: i16,
-}
-
-impl Texture {
-    fn new(lens: &Lens, distance: f32, speed: f32) -> Self {
-        let pixel = distance / lens.focal;
-        let view = distance * pixel / lens.position.z;
-        // Texels of 4 mm nearby, doubled until a pixel is no smaller than half of one.
-        let coarse = (((pixel * view).sqrt() * 333.0) as u32).max(1).ilog2().min(12);
-        // The shutter is open for 8 ms.
-        let smear = 0.008 * speed / pixel.max(1e-4);
-        let shutter = 1.0 / (1.0 + 0.06 * smear);
-        let detail = (8u32.saturating_sub(coarse) as f32 * shutter + 0.5) as i16;
-        Self {
-            scale: 256.0 / (0.004 * (1 << coarse) as f32),
-            // One eighth cannot be seen and costs as much as the whole.
-            detail: if detail > 1 { detail } else { 0 },
-        }
-    }
-}
-
-struct Span<'a> {
-    a: &'a Node,
-    b: &'a Node,
-    /// Change of the lateral place since the row above, in mm.
-    fall: f32,
-    row: usize,
-}
-
-/// What all pixels of one span of `S` columns share.
-struct Shader<'a, const S: usize> {
-    ground: &'a Ground,
-    level: usize,
-    lateral: (f32, f32),
-    along: (f32, f32),
-    shade: (f32, f32),
-    /// Where it starts and its step per column, in 1/256 of a texel.
-    grain: ((i32, i32), (i32, i32)),
-    /// Strength of the grain, 0 to 8.
-    detail: i16,
-    /// 0 to 256.
-    haze: u16,
-    kind: Kind,
-    blur_along: f32,
-    blur_mm: f32,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Grass,
-    Mixed,
-    /// Kerbs of the left (1) and right (2) side, or the start line (4), may show.
-    Marked(u8),
-}
-
-/// The finished pixels of one span.
-struct Run<const S: usize> {
-    y: [u8; S],
-    u: [u8; S],
-    v: [u8; S],
-}
-
-impl<'a, const S: usize> Shader<'a, S> {
-    fn new(ground: &'a Ground, lens: &Lens, span: &Span<'_>, texture: Texture) -> Self {
-        let (a, b) = (span.a, span.b);
-        let per = 1.0 / S as f32;
-        let lateral = (a.lateral_mm, (b.lateral_mm - a.lateral_mm) * per);
-        let along = (a.along, (b.along - a.along) * per);
-        let blur_mm = lateral.1.abs().max(span.fall.abs()).clamp(1.0, 8000.0);
-        let level = ((blur_mm * 0.4) as u32).max(1).ilog2() as usize;
-        let view = a.distance * a.distance / (lens.focal * lens.position.z);
-        let kind = ground.kind(a, b, view);
-        let blur_along = if let Kind::Marked(_) = kind {
-            // A pixel's way along the road is what is left of its length once the way across is taken.
-            let across = span.fall * 0.001;
-            (view * view - across * across).max(0.0).sqrt().max(along.1.abs()).max(0.002)
-        } else {
-            view
-        };
-        let scale = texture.scale;
-        let step = (((b.east - a.east) * scale * per) as i32, ((b.north - a.north) * scale * per) as i32);
-        Self {
-            ground,
-            level: level.min(LEVELS - 1),
-            lateral,
-            along,
-            shade: (a.shade, (b.shade - a.shade) * per),
-            grain: (((a.east * scale) as i32, (a.north * scale) as i32), step),
-            detail: texture.detail,
-            haze: (0.5 * (a.haze + b.haze)) as u16,
-            kind,
-            blur_along,
-            blur_mm,
-        }
-    }
-
-    fn run(&self, with_chroma: Chroma) -> Run<S> {
-        let mut run = Run { y: [0; S], u: [0; S], v: [0; S] };
-        let mut entries = [0u32; S];
-        match self.kind {
-            Kind::Grass => {
-                let grass = colour::GRASS;
-                entries = [u32::from_le_bytes([grass.y as u8, grass.u as u8, grass.v as u8, 255]); S];
-            }
-            Kind::Mixed => {
-                let table = &self.ground.plain.levels[self.level][..];
-                let (start, step) = ((self.lateral.0 * 256.0) as i32, (self.lateral.1 * 256.0) as i32);
-                let mut places = [0i32; S];
-                for (i, place) in places.iter_mut().enumerate() {
-                    let mm = start.wrapping_add(step.wrapping_mul(i as i32)) >> 8;
-                    *place = (mm.clamp(-REACH, REACH - 1) + REACH) >> self.level;
-                }
-                for (found, place) in entries.iter_mut().zip(places) {
-                    *found = table[place as usize];
-                }
-            }
-            Kind::Marked(marks) => {
-                for (i, found) in entries.iter_mut().enumerate() {
-                    let x = i as f32;
-                    let mm = (self.lateral.0 + self.lateral.1 * x) as i32;
-                    *found = self.marked(marks, self.along.0 + self.along.1 * x, mm);
-                }
-            }
-        }
-        self.luma(&entries, &mut run.y);
-        if with_chroma == Chroma::Wanted {
-            let keep = 256 - self.haze;
-            let far = (colour::HAZE.u as u16 * self.haze, colour::HAZE.v as u16 * self.haze);
-            for i in 0..S / 2 {
-                let found = entries[2 * i];
-                let (u, v) = ((found >> 8) as u16 & 255, (found >> 16) as u16 & 255);
-                run.u[i] = (u.wrapping_mul(keep).wrapping_add(far.0) >> 8) as u8;
-                run.v[i] = (v.wrapping_mul(keep).wrapping_add(far.1) >> 8) as u8;
-            }
-        }
-        run
-    }
-
-    /// Sixteen-bit arithmetic throughout, which every processor does eight at a time.
-    fn luma(&self, entries: &[u32; S], out: &mut [u8; S]) {
-        let mut grain = [0i16; S];
-        if self.detail > 0 {
-            let (from, by) = self.grain;
-            for (i, value) in grain.iter_mut().enumerate() {
-                let x = from.0.wrapping_add(by.0.wrapping_mul(i as i32)) >> 8;
-                let y = from.1.wrapping_add(by.1.wrapping_mul(i as i32)) >> 8;
-                let place = (y as usize & (TILE - 1)) * TILE + (x as usize & (TILE - 1));
-                *value = i16::from(self.ground.grain[place]);
-            }
-        }
-        // In eighths.
-        let (shade, step) = ((self.shade.0 * 256.0) as i32, (self.shade.1 * 256.0) as i32);
-        let keep = 256 - self.haze;
-        let far = colour::HAZE.y as u16 * self.haze;
-        for i in 0..S {
-            let found = entries[i];
-            let grass = (found >> 24) as i16;
-            let base = (found & 255) as i16;
-            let shade = (shade.wrapping_add(step.wrapping_mul(i as i32)) >> 5) as i16;
-            // The finest grain of grass is three times that of asphalt.
-            let amount = (8 + ((grass.wrapping_mul(18)) >> 8)).wrapping_mul(self.detail);
-            let rough = grain[i].wrapping_mul(amount) >> 10;
-            let value = base.wrapping_add(shade.wrapping_mul(grass) >> 11).wrapping_add(rough) as u16;
-            out[i] = (value.wrapping_mul(keep).wrapping_add(far) >> 8) as u8;
-        }
-    }
-
-    /// Kerb teeth and the start line; `lateral` in mm.
-    fn marked(&self, marks: u8, along: f32, lateral: i32) -> u32 {
-        let side = if lateral > 0 { 1 } else { 2 };
-        let plain = self.ground.plain.at(self.level, lateral);
-        if lateral.unsigned_abs() as f32 > self.ground.edge_mm - 750.0 - self.blur_mm {
-            // The span's marks are those of both its ends; a kerb ends between them.
-            let lap = self.ground.length;
-            let way = if along < 0.0 {
-                along + lap
-            } else if along >= lap {
-                along - lap
-            } else {
-                along
-            };
-            let metre = (way.max(0.0) as usize).min(self.ground.kerbs.len() - 1);
-            if marks & self.ground.kerbs[metre] & side == 0 {
-                return plain;
-            }
-            let (red, white) =
-                (self.ground.red.at(self.level, lateral), self.ground.white.at(self.level, lateral));
-            return mix(red, white, square_wave(along / TEETH, self.blur_along / TEETH));
-        }
-        if marks & 4 == 0 {
-            return plain;
-        }
-        let way = along - (along / self.ground.length).round() * self.ground.length;
-        let inside = (0.5 + way / self.blur_along).clamp(0.0, 1.0)
-            * (0.5 + (3.0 * SQUARE - way) / self.blur_along).clamp(0.0, 1.0);
-        let down = square_wave(way / (2.0 * SQUARE), self.blur_along / (2.0 * SQUARE));
-        let wide = lateral as f32 / (2000.0 * SQUARE);
-        let across = square_wave(wide, self.blur_mm / (2000.0 * SQUARE));
-        let white = down * (1.0 - across) + across * (1.0 - down);
-        let (ink, paint) = (entry(colour::INK), entry(colour::PAINT));
-        mix(plain, mix(ink, paint, white), inside)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Chroma {
-    Wanted,
-    Not,
-}
-
-impl Ground {
-    fn kind(&self, a: &Node, b: &Node, blur_along: f32) -> Kind {
-        let (near, wide) =
-            (a.lateral_mm.abs().min(b.lateral_mm.abs()), a.lateral_mm.abs().max(b.lateral_mm.abs()));
-        let blur = (b.lateral_mm - a.lateral_mm).abs();
-        if near > self.edge_mm + blur && a.lateral_mm * b.lateral_mm > 0.0 {
-            return Kind::Grass;
-        }
-        let mut marks = 0;
-        if wide + blur > self.edge_mm - 800.0 {
-            for node in [a, b] {
-                marks |= self.kerbs[node.metre.min(self.kerbs.len() - 1)];
-            }
-        }
-        let way = (a.along - self.length * if a.along > 0.5 * self.length { 1.0 } else { 0.0 }).abs();
-        let reach = 3.0 * SQUARE + blur_along + (b.along - a.along).abs() + 0.1;
-        if way < reach || (way - self.length).abs() < reach {
-            marks |= 4;
-        }
-        if marks == 0 { Kind::Mixed } else { Kind::Marked(marks) }
-    }
-}
-
-/// Share of the second half in a square wave of period 1, averaged over `blur`.
-fn square_wave(at: f32, blur: f32) -> f32 {
-    let phase = at - 0.25 - (at - 0.25).floor();
-    0.5 + ((0.25 - (phase - 0.5).abs()) / blur.max(1e-4)).clamp(-0.5, 0.5)
-}
-
-fn entry(c: Colour) -> u32 {
-    u32::from_le_bytes([c.y as u8, c.u as u8, c.v as u8, 0])
-}
-
-fn mix(a: u32, b: u32, share: f32) -> u32 {
-    let share = (share * 256.0) as i32;
-    let (a, b) = (a.to_le_bytes(), b.to_le_bytes());
-    let one = |k: usize| (i32::from(a[k]) + (((i32::from(b[k]) - i32::from(a[k])) * share) >> 8)) as u8;
-    u32::from_le_bytes([one(0), one(1), one(2), one(3)])
 }
