@@ -47,7 +47,8 @@ pub(super) struct Ground {
     white: Table,
     /// For each metre of the lap whether a kerb is near on the left (1) and on the right (2).
     kerbs: Vec<u8>,
-    grain: Box<[i8; TILE * TILE]>,
+    /// The tile, four times over: any sixteen bits are a place in it.
+    grain: Box<[i8; 1 << 16]>,
     patches: Vec<f32>,
     edge_mm: f32,
     nodes: Vec<Node>,

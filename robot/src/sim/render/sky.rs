@@ -26,7 +26,17 @@ pub(super) struct Sky {
     clouds: Vec<Cloud>,
     upper: Vec<Colour>,
     lower: Vec<Colour>,
+    outlines: [Outline; 3],
+    /// For each [`CHUNK`] of columns the row from which a nearer ridge hides all.
+    hidden: Vec<f32>,
+}
+
+/// Where a ridge appears.
+#[derive(Default)]
+struct Outline {
+    /// For each column the row of its top.
     tops: Vec<f32>,
+    /// For each column its light.
     shades: Vec<f32>,
     /// For each [`CHUNK`] of columns the least and the greatest of `tops`.
     ranges: Vec<(f32, f32)>,
@@ -120,9 +130,8 @@ impl Sky {
             clouds,
             upper: Vec::new(),
             lower: Vec::new(),
-            tops: Vec::new(),
-            shades: Vec::new(),
-            ranges: Vec::new(),
+            outlines: Default::default(),
+            hidden: Vec::new(),
         }
     }
 
@@ -161,11 +170,16 @@ impl Sky {
         picture: &mut Picture<'_>,
         spans: &mut Vec<(f32, f32)>,
     ) {
+        for index in 0..self.ridges.len() {
+            self.outline(index, lens, picture.size.width as usize);
+        }
+        self.hide_behind(0);
         self.gradient(lens, picture);
         let mut canvas = Canvas::new(picture, spans);
         draw_sun(lens, &mut canvas);
         self.draw_clouds(lens, time, &mut canvas);
         for index in 0..self.ridges.len() {
+            self.hide_behind(index + 1);
             self.draw_ridge(index, lens, picture);
         }
     }
@@ -192,6 +206,10 @@ impl Sky {
             let luma = &mut picture.y[row * picture.stride_y..][..width];
             let mut from = node(0);
             for (n, pixels) in luma.chunks_mut(STRIDE).enumerate() {
+                if row as f32 >= self.hidden[n * STRIDE / CHUNK] {
+                    from = node(n + 1);
+                    continue;
+                }
                 let to = node(n + 1);
                 ramp(pixels, from.y, to.y, STRIDE);
                 from = to;
@@ -200,6 +218,9 @@ impl Sky {
                 let range = row / 2 * picture.stride_uv..row / 2 * picture.stride_uv + width / 2;
                 let chroma = picture.u[range.clone()].chunks_mut(STRIDE / 2);
                 for (n, (u, v)) in chroma.zip(picture.v[range].chunks_mut(STRIDE / 2)).enumerate() {
+                    if row as f32 >= self.hidden[n * STRIDE / CHUNK] {
+                        continue;
+                    }
                     let (from, to) = (node(n), node(n + 1));
                     ramp(u, from.u, to.u, STRIDE / 2);
                     ramp(v, from.v, to.v, STRIDE / 2);
@@ -244,14 +265,23 @@ impl Sky {
         }
     }
 
+    /// Sets `hidden` by the ridges from `first` on, which are drawn later.
+    fn hide_behind(&mut self, first: usize) {
+        self.hidden.clear();
+        self.hidden.resize(self.outlines[0].ranges.len(), f32::MAX);
+        for outline in &self.outlines[first..] {
+            for (hidden, range) in self.hidden.iter_mut().zip(&outline.ranges) {
+                *hidden = hidden.min(range.1);
+            }
+        }
+    }
+
     #[inline(always)]
-    fn draw_ridge(&mut self, index: usize, lens: &Lens, picture: &mut Picture<'_>) {
-        let ridge = &self.ridges[index];
-        let (width, height) = (picture.size.width as usize, picture.size.height as usize);
+    fn outline(&mut self, index: usize, lens: &Lens, width: usize) {
+        let (ridge, outline) = (&self.ridges[index], &mut self.outlines[index]);
         let heading = lens.forward.ground().angle();
-        let highest = ridge.heights.iter().copied().fold(0.0, f32::max);
-        self.tops.clear();
-        self.shades.clear();
+        outline.tops.clear();
+        outline.shades.clear();
         for x in 0..width {
             let aside = (x as f32 + 0.5 - lens.middle.0) / lens.focal;
             let turn = (heading - fast_atan(aside)) / std::f32::consts::TAU;
@@ -259,14 +289,21 @@ impl Sky {
             let (i, t) = ((at as usize).min(RIDGE - 1), at.fract());
             let (a, b) = (ridge.heights[i], ridge.heights[(i + 1) % RIDGE]);
             let rise = (a + (b - a) * t) * lens.focal * (1.0 + aside * aside).sqrt();
-            self.tops.push(horizon(lens, x as f32 + 0.5) - rise);
-            self.shades.push(1.0 + ((a - b) * 260.0).clamp(-1.0, 1.0) * ridge.relief);
+            outline.tops.push(horizon(lens, x as f32 + 0.5) - rise);
+            outline.shades.push(1.0 + ((a - b) * 260.0).clamp(-1.0, 1.0) * ridge.relief);
         }
-        self.ranges.clear();
-        self.ranges.extend(self.tops.chunks(CHUNK).map(|tops| {
+        outline.ranges.clear();
+        outline.ranges.extend(outline.tops.chunks(CHUNK).map(|tops| {
             tops.iter().fold((f32::MAX, f32::MIN), |range, &top| (range.0.min(top), range.1.max(top)))
         }));
-        let first = self.tops.iter().copied().fold(f32::MAX, f32::min).max(0.0) as usize;
+    }
+
+    #[inline(always)]
+    fn draw_ridge(&self, index: usize, lens: &Lens, picture: &mut Picture<'_>) {
+        let (ridge, outline) = (&self.ridges[index], &self.outlines[index]);
+        let (width, height) = (picture.size.width as usize, picture.size.height as usize);
+        let highest = ridge.heights.iter().copied().fold(0.0, f32::max);
+        let first = outline.tops.iter().copied().fold(f32::MAX, f32::min).max(0.0) as usize;
         let foot = horizon(lens, 0.0).max(horizon(lens, width as f32)) + 2.0;
         let last = (foot.max(0.0) as usize).min(height);
         let scale = 1.0 / (highest * lens.focal);
@@ -280,9 +317,12 @@ impl Sky {
             let keep = (1.0 - haze) * (ridge.colour.y - 16.0);
             let add = 16.0 * (1.0 - haze) + haze * colour::HAZE.y;
             let luma = &mut picture.y[row * picture.stride_y..][..width];
-            let chunks = luma.chunks_mut(CHUNK).zip(self.tops.chunks(CHUNK)).zip(self.shades.chunks(CHUNK));
-            for (((pixels, tops), shades), &(least, most)) in chunks.zip(&self.ranges) {
-                if y + 1.0 <= least {
+            let chunks =
+                luma.chunks_mut(CHUNK).zip(outline.tops.chunks(CHUNK)).zip(outline.shades.chunks(CHUNK));
+            for ((((pixels, tops), shades), &(least, most)), &hidden) in
+                chunks.zip(&outline.ranges).zip(&self.hidden)
+            {
+                if y + 1.0 <= least || y >= hidden {
                     continue;
                 }
                 if y >= most {
@@ -302,9 +342,11 @@ impl Sky {
                 let range = row / 2 * picture.stride_uv..row / 2 * picture.stride_uv + width / 2;
                 let (u, v) = (&mut picture.u[range.clone()], &mut picture.v[range]);
                 let chunks =
-                    u.chunks_mut(CHUNK / 2).zip(v.chunks_mut(CHUNK / 2)).zip(self.tops.chunks(CHUNK));
-                for (((u, v), tops), &(least, most)) in chunks.zip(&self.ranges) {
-                    if y + 2.0 <= least {
+                    u.chunks_mut(CHUNK / 2).zip(v.chunks_mut(CHUNK / 2)).zip(outline.tops.chunks(CHUNK));
+                for ((((u, v), tops), &(least, most)), &hidden) in
+                    chunks.zip(&outline.ranges).zip(&self.hidden)
+                {
+                    if y + 2.0 <= least || y >= hidden {
                         continue;
                     }
                     if y >= most {

@@ -2,7 +2,7 @@
 
 use super::super::super::camera::Lens;
 use super::super::colour::{self, Colour};
-use super::{Ground, LEVELS, Node, REACH, SQUARE, TEETH, TEXELS, TILE};
+use super::{Ground, LEVELS, Node, REACH, SQUARE, TEETH, TEXELS};
 
 /// How the grain is read in one row.
 #[derive(Clone, Copy)]
@@ -164,7 +164,7 @@ impl<'a, const S: usize> Shader<'a, S> {
                 *place = (y >> 1 & TEXELS << 7) | (x >> 8 & TEXELS);
             }
             for (value, place) in grain.iter_mut().zip(&places) {
-                *value = i16::from(self.ground.grain[usize::from(*place) % (TILE * TILE)]);
+                *value = i16::from(self.ground.grain[usize::from(*place)]);
             }
         }
         // In eighths.

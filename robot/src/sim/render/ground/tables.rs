@@ -82,13 +82,13 @@ fn profile(across: f32, half: f32, kerb: Option<Colour>) -> (Colour, f32) {
     }
 }
 
-/// Fine grain between -128 and 127, without a pattern that the eye could find.
-pub(super) fn grain() -> Box<[i8; TILE * TILE]> {
+/// Fine grain between -128 and 127, without a pattern that the eye could find: one tile, and copies of it below.
+pub(super) fn grain() -> Box<[i8; 1 << 16]> {
     let mut random = Seeded::new(11);
     let raw: Vec<f32> = (0..TILE * TILE).map(|_| random.range(-1.0, 1.0)).collect();
-    let mut tile = Box::new([0; TILE * TILE]);
+    let mut tile = Box::new([0; 1 << 16]);
     for (i, texel) in tile.iter_mut().enumerate() {
-        let (x, y) = (i % TILE, i / TILE);
+        let (x, y) = (i % TILE, i / TILE % TILE);
         let at = |dx: usize, dy: usize| raw[((y + dy) % TILE) * TILE + (x + dx) % TILE];
         let soft = at(0, 0) + 0.6 * (at(1, 0) + at(0, 1)) + 0.35 * at(1, 1);
         *texel = (soft * 60.0).clamp(-127.0, 127.0) as i8;
