@@ -3,7 +3,9 @@
 //! A header line `YUV4MPEG2 W640 H480 F30:1 ... C420`, then for each picture a line `FRAME` and its planes. Only
 //! 8-bit 4:2:0 is read, which is what `ffmpeg -pix_fmt yuv420p` and most programs write.
 
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use farwheel_proto::video::Size;
@@ -119,19 +121,21 @@ impl<W: Write> Writer<W> {
             let text = format!("picture is {}, the stream {}", frame.size, self.size);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        self.stream.write_all(b"FRAME\n")?;
         let width = self.size.width as usize;
+        if frame.stride_y == width && frame.stride_uv == width / 2 {
+            // All of it in one call: the reader wakes once.
+            let planes = &frame.data[..self.size.pixels() * 3 / 2];
+            write_all(&mut self.stream, &mut [IoSlice::new(FRAME), IoSlice::new(planes)])?;
+            return self.stream.flush();
+        }
+        self.stream.write_all(FRAME)?;
         for (plane, stride, width) in [
             (frame.y(), frame.stride_y, width),
             (frame.u(), frame.stride_uv, width / 2),
             (frame.v(), frame.stride_uv, width / 2),
         ] {
-            if stride == width {
-                self.stream.write_all(plane)?;
-            } else {
-                for row in plane.chunks(stride) {
-                    self.stream.write_all(&row[..width])?;
-                }
+            for row in plane.chunks(stride) {
+                self.stream.write_all(&row[..width])?;
             }
         }
         self.stream.flush()
@@ -141,6 +145,40 @@ impl<W: Write> Writer<W> {
     pub fn into_inner(self) -> W {
         self.stream
     }
+}
+
+/// Standard output for pictures of a size, without the line buffer of [`io::stdout`].
+///
+/// A pipe is made as large as it can be without holding a whole picture: few calls for a quick reader, and nothing stale
+/// waits in it for a slow one.
+///
+/// # Errors
+///
+/// If the process has no descriptor left.
+pub fn stdout(size: Size) -> io::Result<File> {
+    let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    widen(&file, size);
+    Ok(file)
+}
+
+fn widen(pipe: impl AsFd, size: Size) {
+    let picture = size.pixels() * 3 / 2;
+    let bytes = (1 << picture.ilog2()).min(PIPE_BYTES_MAX);
+    // Fails on what is no pipe, and at the user's limit; that only costs time.
+    rustix::pipe::fcntl_setpipe_size(pipe, bytes).ok();
+}
+
+/// Like the unstable `Write::write_all_vectored`.
+fn write_all(stream: &mut impl Write, mut parts: &mut [IoSlice<'_>]) -> io::Result<()> {
+    while !parts.is_empty() {
+        match stream.write_vectored(parts) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut parts, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Reads up to a line feed, byte by byte: lines are short and what follows must stay in the stream.
@@ -212,6 +250,10 @@ fn clip(text: &str) -> String {
     text.chars().take(24).collect()
 }
 
+/// What stands before each picture.
+const FRAME: &[u8] = b"FRAME\n";
+/// What a user without privileges may have (`/proc/sys/fs/pipe-max-size`).
+pub(crate) const PIPE_BYTES_MAX: usize = 1 << 20;
 /// Far more than any header has.
 const LINE_MAX: usize = 512;
 /// The largest side H.264 level 5.2 allows.
@@ -272,6 +314,63 @@ mod tests {
         check(b"YUV4MPEG2 W2 H2\nFRUME\n123456", "expected a FRAME line");
         check(b"YUV4MPEG2 W2 H2\nFRAME\n12345", "reading y4m");
         check(b"YUV4MPEG2 W2 H2 F25:1 Xany=thing\nFRAME Ip\n123456", "picture 2x2");
+    }
+
+    /// Takes at most so many bytes at a time, and is interrupted now and then.
+    struct Trickle(Vec<u8>, usize);
+
+    impl Write for Trickle {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 += 1;
+            if self.1.is_multiple_of(5) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let some = &bytes[..bytes.len().min(7)];
+            self.0.extend_from_slice(some);
+            Ok(some.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stream_that_takes_little_at_a_time_gets_all_of_it() {
+        let frame = TestPicture::new(Size::new(64, 48)).render(Stamp(5), Instant::now());
+        let mut whole = Writer::new(Vec::new(), frame.size, 30).unwrap();
+        let mut pieces = Writer::new(Trickle(Vec::new(), 0), frame.size, 30).unwrap();
+        for _ in 0..2 {
+            whole.write(&frame).unwrap();
+            pieces.write(&frame).unwrap();
+        }
+        assert!(pieces.into_inner().0 == whole.into_inner());
+    }
+
+    #[test]
+    fn a_picture_with_padded_rows_is_written_like_one_without() {
+        let tight = TestPicture::new(Size::new(64, 48)).render(Stamp(5), Instant::now());
+        let pad = |plane: &[u8], width: usize| -> Vec<u8> {
+            plane.chunks(width).flat_map(|row| [row, &[9; 8]].concat()).collect()
+        };
+        let data = [pad(tight.y(), 64), pad(tight.u(), 32), pad(tight.v(), 32)].concat();
+        let padded =
+            VideoFrame { data: std::sync::Arc::new(data), stride_y: 72, stride_uv: 40, ..tight.clone() };
+        let stream = |frame: &VideoFrame| {
+            let mut writer = Writer::new(Vec::new(), frame.size, 30).unwrap();
+            writer.write(frame).unwrap();
+            writer.into_inner()
+        };
+        assert!(stream(&padded) == stream(&tight));
+    }
+
+    #[test]
+    fn a_pipe_never_holds_a_whole_picture() {
+        for (size, want) in [(Size::new(640, 480), 1 << 18), (Size::new(1280, 720), 1 << 20)] {
+            let (_reader, writer) = io::pipe().unwrap();
+            widen(&writer, size);
+            assert_eq!(rustix::pipe::fcntl_getpipe_size(&writer).unwrap(), want);
+        }
     }
 
     proptest! {

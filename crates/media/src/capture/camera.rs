@@ -33,6 +33,8 @@ pub struct Status {
     pub frames: u64,
     /// How often the source failed.
     pub failures: u64,
+    /// How long the newest picture's conversion to I420 took; `None` if there was nothing to convert.
+    pub conversion: Option<Duration>,
 }
 
 /// What a camera does.
@@ -72,7 +74,8 @@ impl Camera {
     pub fn start_source(config: &Config, source: Box<dyn Source>) -> Self {
         let frames = Slot::new();
         let stop = Slot::new();
-        let status = Arc::new(Mutex::new(Status { state: State::Opening, frames: 0, failures: 0 }));
+        let status =
+            Arc::new(Mutex::new(Status { state: State::Opening, frames: 0, failures: 0, conversion: None }));
         let worker = Worker {
             source,
             name: config.spec.to_string(),
@@ -174,9 +177,11 @@ impl Worker {
                         patience = NEXT_WITHIN;
                     }
                     let state = State::Live { size: frame.size, fps: rate.count(last) };
+                    let conversion = self.source.conversion_time();
                     let frame = self.overlaid(frame);
                     self.set(|status| {
                         status.frames += 1;
+                        status.conversion = conversion;
                         status.state = state;
                     });
                     self.frames.put(frame);

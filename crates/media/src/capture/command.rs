@@ -55,7 +55,7 @@ impl Source for Command {
             .map_err(|error| cannot_start(&program, &error))?;
         let (stdout, stderr) = child.stdout.take().zip(child.stderr.take()).expect("both are piped");
         // A picture of 720p in two gulps instead of 22. Failing only costs time.
-        rustix::pipe::fcntl_setpipe_size(&stdout, 1 << 20).ok();
+        rustix::pipe::fcntl_setpipe_size(&stdout, y4m::PIPE_BYTES_MAX).ok();
         let frames = Slot::new();
         let stop = Arc::new(AtomicBool::new(false));
         let message = Arc::new(Mutex::new(String::new()));

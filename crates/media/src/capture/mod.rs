@@ -55,6 +55,11 @@ pub trait Source: Send {
     /// If no more will come without opening again.
     fn next_frame(&mut self, wait: Duration) -> Result<Option<VideoFrame>, Error>;
 
+    /// How long the newest picture's conversion to I420 took; `None` for a source that delivers I420.
+    fn conversion_time(&self) -> Option<Duration> {
+        None
+    }
+
     /// Lets go of the device. Called after a failure and at the end; harmless if not open.
     fn close(&mut self);
 }

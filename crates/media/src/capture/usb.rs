@@ -15,6 +15,7 @@ pub use device::{Device, devices};
 use super::{Error, Source};
 use crate::frame::VideoFrame;
 use crate::slot::Taken;
+use convert::Converted;
 use reader::Reader;
 
 /// A webcam, read by a thread of its own (`camera-usb`).
@@ -23,11 +24,12 @@ pub(super) struct Usb {
     size: Size,
     fps: u32,
     reader: Option<Reader>,
+    conversion: Option<Duration>,
 }
 
 impl Usb {
     pub(super) fn new(path: PathBuf, size: Size, fps: u32) -> Self {
-        Self { path, size, fps, reader: None }
+        Self { path, size, fps, reader: None, conversion: None }
     }
 }
 
@@ -43,10 +45,18 @@ impl Source for Usb {
         let lost = || Error::Lost(format!("{} is no longer read", self.path.display()));
         let reader = self.reader.as_ref().ok_or_else(lost)?;
         match reader.frames().take_within(wait) {
-            Taken::Value(result) => result.map(Some),
+            Taken::Value(result) => {
+                let Converted { frame, took } = result?;
+                self.conversion = Some(took);
+                Ok(Some(frame))
+            }
             Taken::TimedOut => Ok(None),
             Taken::Closed => Err(lost()),
         }
+    }
+
+    fn conversion_time(&self) -> Option<Duration> {
+        self.conversion
     }
 
     fn close(&mut self) {

@@ -60,7 +60,9 @@ pub struct Encoded {
     pub captured_at: Instant,
     /// End of encoding.
     pub encoded_at: Instant,
-    /// Time spent encoding, scaling included.
+    /// Time spent scaling; `None` if the raw picture had the target's size.
+    pub scaling: Option<Duration>,
+    /// Time spent encoding, scaling not included.
     pub spent: Duration,
 }
 
@@ -151,7 +153,9 @@ impl Encoder {
     /// If the encoder fails; it is then opened afresh, with a key frame, by the next call.
     pub fn encode(&mut self, frame: &VideoFrame) -> Result<Encoded, Error> {
         let started = Instant::now();
-        let frame = self.scaler.scale(frame, self.target.size);
+        let (raw, frame) = (frame, self.scaler.scale(frame, self.target.size));
+        let scaled_at = Instant::now();
+        let scaling = (raw.size != frame.size).then(|| scaled_at - started);
         let backend = match &mut self.backend {
             Some(backend) => backend,
             None => self.backend.insert(Backend::open(self.config, self.target)?),
@@ -175,8 +179,8 @@ impl Encoder {
             self.keyframe = Wanted::No;
         }
         let encoded_at = Instant::now();
-        let spent = encoded_at - started;
-        Ok(Encoded { data, kind, size: frame.size, captured_at: frame.captured_at, encoded_at, spent })
+        let (size, captured_at, spent) = (frame.size, frame.captured_at, encoded_at - scaled_at);
+        Ok(Encoded { data, kind, size, captured_at, encoded_at, scaling, spent })
     }
 }
 

@@ -10,9 +10,9 @@ use farwheel_proto::video::Size;
 use nokhwa::utils::{RequestedFormat, RequestedFormatType};
 use nokhwa::{Buffer, Camera};
 
-use super::{choice, convert::Converter, device};
+use super::convert::{Converted, Converter};
+use super::{choice, device};
 use crate::capture::Error;
-use crate::frame::VideoFrame;
 use crate::slot::{Slot, Taken};
 
 /// A thread that reads one camera into a slot.
@@ -20,7 +20,7 @@ use crate::slot::{Slot, Taken};
 /// nokhwa waits for a picture without a limit, so this is a thread of its own: if the camera stalls, the reader is
 /// left behind, and ends when the camera delivers again or is unplugged.
 pub(super) struct Reader {
-    frames: Slot<Result<VideoFrame, Error>>,
+    frames: Slot<Result<Converted, Error>>,
     stop: Arc<AtomicBool>,
     ended: Slot<()>,
     thread: Option<JoinHandle<()>>,
@@ -42,7 +42,7 @@ impl Reader {
         Self { frames, stop, ended, thread: Some(thread.expect("the system has room for one more thread")) }
     }
 
-    pub(super) fn frames(&self) -> &Slot<Result<VideoFrame, Error>> {
+    pub(super) fn frames(&self) -> &Slot<Result<Converted, Error>> {
         &self.frames
     }
 }
@@ -72,7 +72,7 @@ fn read(
     path: &Path,
     size: Size,
     fps: u32,
-    frames: &Slot<Result<VideoFrame, Error>>,
+    frames: &Slot<Result<Converted, Error>>,
     stop: &AtomicBool,
 ) -> Result<std::convert::Infallible, Error> {
     let words = |error| device::in_words(path, &error);
@@ -86,9 +86,9 @@ fn read(
         let buffer = camera.frame().map_err(words)?;
         let captured_at = captured_at(&buffer);
         match converter.convert(buffer.buffer(), buffer.source_frame_format(), size, captured_at) {
-            Ok(frame) => {
+            Ok(converted) => {
                 damaged_in_row = 0;
-                frames.put(Ok(frame));
+                frames.put(Ok(converted));
             }
             Err(error) => {
                 damaged_in_row += 1;
