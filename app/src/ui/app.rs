@@ -159,6 +159,9 @@ impl eframe::App for App {
 
 /// Where the window is; nothing while it is maximised or fills the screen, as that is not where it belongs.
 fn geometry(ctx: &egui::Context) -> Option<Geometry> {
+    // The zoom is the user's own and does not belong to the window's size. It is read first: the context's lock is
+    // held while the input is.
+    let zoom = ctx.zoom_factor();
     ctx.input(|input| {
         let viewport = input.viewport();
         if viewport.fullscreen == Some(true)
@@ -167,8 +170,6 @@ fn geometry(ctx: &egui::Context) -> Option<Geometry> {
         {
             return None;
         }
-        // The zoom is the user's own and does not belong to the window's size.
-        let zoom = ctx.zoom_factor();
         let size = viewport.inner_rect?.size() * zoom;
         let position = viewport.outer_rect.map(|rect| rect.min * zoom);
         Some(Geometry {
