@@ -546,6 +546,8 @@ fn fill_drive(model: &mut Model, stay: &mut Stay, status: &Status, hands: Option
         },
     };
     drive.picture = match figures.unchanged(now) {
+        // Decoded and waiting for its first paint.
+        None if figures.totals().decoded > 0 && status.is_connected() => Picture::Live,
         None => Picture::None,
         Some(since) if !status.is_connected() => Picture::Lost { since },
         Some(since) if since > FROZEN => Picture::Frozen { since },
