@@ -1,0 +1,236 @@
+//! What the network says: signalling, the link's state, telemetry.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use farwheel_peer::signaling::{self, Peer, PeerId, Role};
+use farwheel_peer::{Admission, Channel, Event, LinkState, Signal, SignalKind};
+use farwheel_proto::control::event;
+use farwheel_proto::control::place::{Outline, Place};
+use farwheel_proto::control::probe::Pong;
+use farwheel_proto::control::{Status as RobotStatus, Telemetry};
+
+use super::{Greeting, Worker};
+use crate::script::Pose;
+use crate::session::hands::{self, lock};
+use crate::session::plan;
+use crate::session::problem;
+use crate::session::status::Stage;
+
+impl Worker {
+    pub(super) fn handle_signaling(&mut self, event: signaling::Event, now: Instant) {
+        match event {
+            signaling::Event::Joined { self_id, peers, ice_servers } => {
+                self.own_id = Some(self_id);
+                self.ice_servers = ice_servers;
+                let mut robots: Vec<&Peer> = peers.iter().filter(|p| p.role == Role::Robot).collect();
+                // One whose signalling is lost may be dead already; the living first.
+                robots.sort_by_key(|peer| !peer.connected);
+                let robots = robots.into_iter().map(|peer| peer.id).collect();
+                self.change(|status| {
+                    status.signaling = true;
+                    status.joined = true;
+                });
+                self.plan.handle(plan::Input::Joined { robots }, now);
+            }
+            signaling::Event::Resumed => self.change(|status| status.signaling = true),
+            signaling::Event::PeerJoined(peer) if peer.role == Role::Robot => {
+                self.plan.handle(plan::Input::RobotJoined(peer.id), now);
+            }
+            signaling::Event::PeerJoined(_) => {}
+            signaling::Event::PeerLeft { id } => {
+                self.early.retain(|(from, _)| *from != id);
+                self.plan.handle(plan::Input::PeerLeft(id), now);
+            }
+            signaling::Event::Signal { from, signal } => self.handle_signal(from, signal, now),
+            signaling::Event::IceServers(servers) => self.ice_servers = servers,
+            signaling::Event::Refused(refusal) => {
+                tracing::warn!(code = %refusal.code, message = refusal.message, "server refused");
+            }
+            signaling::Event::Lost { reason, retry_in } => {
+                let server = self.config.server.clone();
+                self.change(|status| {
+                    status.signaling = false;
+                    if !status.joined {
+                        let problem = problem::unreachable(&server, &reason);
+                        status.set_stage(Stage::Unreachable { problem, retry_at: now + retry_in }, now);
+                    }
+                });
+                tracing::info!(reason, retry_ms = retry_in.as_millis() as u64, "signalling lost");
+            }
+            signaling::Event::Fatal(refusal) => {
+                let problem = problem::refused(&refusal, self.config.room.as_str());
+                self.change(|status| {
+                    status.signaling = false;
+                    if !status.is_connected() {
+                        status.set_stage(Stage::Ended(problem), now);
+                    }
+                });
+            }
+        }
+    }
+
+    fn handle_signal(&mut self, from: PeerId, signal: Signal, now: Instant) {
+        if let Some(link) = &self.link
+            && link.robot == from
+        {
+            match link.connection.admits(&signal) {
+                Admission::Mine => return link.connection.handle_signal(signal),
+                Admission::Stale => return,
+                Admission::Replace => {}
+            }
+        }
+        let (conn, kind) = (signal.conn, signal.kind);
+        if kind == SignalKind::Offer {
+            self.early.retain(|(peer, early)| *peer != from || early.conn == conn);
+        }
+        if kind != SignalKind::Answer && self.early.len() < EARLY_MAX {
+            self.early.push((from, signal));
+        }
+        if kind == SignalKind::Offer {
+            self.plan.handle(plan::Input::Offer { from, conn }, now);
+        }
+    }
+
+    pub(super) fn handle_link(&mut self, event: Option<Event>, now: Instant) {
+        match event {
+            None => {
+                // The connection ended without a word: as if it had failed.
+                if self.link.take().is_some() {
+                    let silence = LinkState::Failed(farwheel_peer::Failure::Silence);
+                    self.plan.handle(plan::Input::Link(silence), now);
+                }
+            }
+            Some(Event::Signal(signal)) => {
+                if let Some(link) = &self.link {
+                    self.client.send(link.robot, signal);
+                }
+            }
+            Some(Event::State(state)) => {
+                tracing::info!(?state, "link");
+                match state {
+                    LinkState::Connected => self.handle_connected(now),
+                    LinkState::Connecting | LinkState::Disconnected | LinkState::Failed(_) => {}
+                }
+                self.plan.handle(plan::Input::Link(state), now);
+            }
+            Some(Event::Message { channel: Channel::Telemetry, data }) => self.handle_telemetry(&data, now),
+            Some(Event::Message { channel: Channel::Event, data }) => match event::Event::decode(&data) {
+                Ok(event) => self.dialogue.handle_event(event),
+                Err(e) => tracing::debug!(error = %e, "event not understood"),
+            },
+            Some(Event::Message { channel: Channel::Control, .. } | Event::KeyframeRequested) => {}
+        }
+    }
+
+    fn handle_connected(&mut self, now: Instant) {
+        // A link that was only silent comes back with everything as it was.
+        let again = self.heard_at.is_some() && matches!(self.plan.state(), plan::State::Linked { .. });
+        self.heard_at = Some(now);
+        if again {
+            return;
+        }
+        self.change(|status| status.connected += 1);
+        self.greeting = Greeting::Due { connected_at: now };
+    }
+
+    /// Speaks to the robot for the first time on this link.
+    ///
+    /// Not before it was heard: a message that overtakes the other side's opening of its channels makes the engine
+    /// lose that channel ("there already exists a stream"), and telemetry shows that they are open.
+    pub(super) fn greet(&mut self, now: Instant) {
+        if !matches!(self.greeting, Greeting::Due { .. }) {
+            return;
+        }
+        self.greeting = Greeting::Said { at: now };
+        self.dialogue.handle_connected();
+        lock(&self.shared.clock).handle_connection();
+        if let (Some(hands), Some(link)) = (&self.hands, &self.link) {
+            hands.sender().handle_connection();
+            hands.set_link(Some(hands::Link {
+                connection: Arc::clone(&link.connection),
+                orders: self.orders.clone(),
+                figures: Arc::clone(&self.shared.figures),
+            }));
+        }
+    }
+
+    fn handle_telemetry(&mut self, data: &[u8], now: Instant) {
+        if let Ok(pong) = Pong::decode(data) {
+            let mut clock = lock(&self.shared.clock);
+            match clock.handle_pong(&pong, now) {
+                Ok(()) => {
+                    let rtt = clock.rtt();
+                    drop(clock);
+                    if let Some(rtt) = rtt {
+                        lock(&self.shared.figures).handle_rtt(rtt);
+                    }
+                    self.change(|status| status.rtt = rtt);
+                }
+                Err(e) => tracing::debug!(error = %e, "pong tells nothing"),
+            }
+            return;
+        }
+        if let Ok(place) = Place::decode(data) {
+            return self.handle_place(place);
+        }
+        if let Ok(outline) = Outline::decode(data) {
+            return self.handle_outline(&outline);
+        }
+        match Telemetry::decode(data) {
+            Ok(Telemetry::Fast(fast)) => {
+                self.heard_at = Some(now);
+                self.plan.handle(plan::Input::Heard, now);
+                self.greet(now);
+                lock(&self.shared.figures).handle_fast(&fast);
+                if let Some(hands) = &self.hands {
+                    hands.sender().handle_telemetry(&fast, now);
+                    hands.see(|seen| {
+                        seen.armed = fast.status == RobotStatus::Armed;
+                        seen.laps = fast.laps.into();
+                        seen.refusal = fast.arm_block.map(|refusal| refusal.to_string());
+                    });
+                }
+                self.change(|status| status.fast = Some((fast, now)));
+            }
+            Ok(Telemetry::Slow(slow)) => {
+                lock(&self.shared.figures).handle_slow(&slow);
+                self.change(|status| status.slow = Some(slow));
+            }
+            Err(e) => tracing::debug!(error = %e, "telemetry not understood"),
+        }
+    }
+
+    fn handle_place(&mut self, place: Place) {
+        self.change(|status| {
+            let speed =
+                status.fast.and_then(|(fast, _)| fast.speed_cm_s).map_or(0.0, |cm| f32::from(cm) / 100.0);
+            let pose = Pose {
+                x: place.x_mm as f32 / 1e3,
+                y: place.y_mm as f32 / 1e3,
+                heading: place.heading_urad as f32 / 1e6,
+                speed,
+            };
+            status.pose = Some(pose);
+            if let Some(hands) = &self.hands {
+                hands.see(|seen| seen.pose = Some(pose));
+            }
+        });
+    }
+
+    fn handle_outline(&mut self, outline: &Outline) {
+        self.change(|status| {
+            let same = status.track.len() == outline.points().len();
+            let point = |(x, y): &(i16, i16)| (f32::from(*x) / 100.0, f32::from(*y) / 100.0);
+            if same && status.track.iter().copied().eq(outline.points().iter().map(point)) {
+                return;
+            }
+            status.track = outline.points().iter().map(point).collect();
+            if let Some(hands) = &self.hands {
+                hands.see(|seen| seen.track = Arc::clone(&status.track));
+            }
+        });
+    }
+}
+
+const EARLY_MAX: usize = 64;
