@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::build::{Profile, binaries, cargo, cargo_program, run as run_command, target_dir};
+use crate::build::{cargo, cargo_program, run as run_command, target_dir};
 use crate::packages::{self, BUILD, HEADLESS, TEST, WINDOW};
 use crate::step::step;
 
@@ -39,7 +39,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         check("lints", &|| cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--quiet"]));
         check("documentation", &documentation);
     }
-    check("build", &|| binaries(Profile::Dev).map(drop));
+    // With what the tests need, so that programs and tests share one build of their dependencies.
+    check("build", &|| cargo(&["build", "--locked", "--workspace", "--all-targets"]));
     if args.filter.is_none() {
         check("doc tests", &|| cargo(&["test", "--locked", "--workspace", "--doc", "--quiet"]));
     }

@@ -31,7 +31,11 @@ fn chromium_shows_the_robots_video_and_drives_its_car() {
         .output()
         .expect("node starts");
     let told = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success(), "the browser's run failed: {told}\n{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "the browser's run failed: {told}\n{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     println!("{told}");
 }
 
