@@ -27,6 +27,9 @@ pub struct Stats {
     pub frames_sent: u64,
     /// Pictures refused because four were waiting to be sent.
     pub frames_refused: u64,
+    /// Median time from a picture's encoding to the hand-over of its last packet to the engine, over the last second or
+    /// so; its wait in the queue counts. `None` on a connection that sent no picture yet.
+    pub packetise: Option<Duration>,
     /// Key frames asked for by this side.
     pub keyframes_requested: u64,
     /// How the packets travel.

@@ -1,6 +1,8 @@
 //! Pictures to packets.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use farwheel_proto::rtp::payload::{self, PAYLOAD_BYTES_MAX};
 use rtc::rtp;
@@ -22,6 +24,7 @@ pub(crate) async fn send(sender: Sender, waker: Arc<dyn DataChannel>, shared: Ar
         }
     };
     let mut sequence: u16 = rand::random();
+    let mut recent = Recent::default();
     loop {
         shared.pictures_added.notified().await;
         while let Some(frame) = shared.pop_picture() {
@@ -43,12 +46,14 @@ pub(crate) async fn send(sender: Sender, waker: Arc<dyn DataChannel>, shared: Ar
                     return;
                 }
             }
+            recent.push(frame.arrived_at.elapsed());
             if shared.is_relayed() {
                 wake(&*waker).await;
             }
             let mut stats = shared.stats();
             stats.frames_sent += 1;
             stats.packets_sent += count as u64;
+            stats.packetise = recent.median();
         }
     }
 }
@@ -73,6 +78,29 @@ pub(crate) async fn wake(channel: &dyn DataChannel) {
     }
 }
 
+/// The newest durations.
+#[derive(Debug, Default)]
+struct Recent(VecDeque<Duration>);
+
+/// One second at 30 pictures a second.
+const RECENT_MAX: usize = 30;
+
+impl Recent {
+    fn push(&mut self, took: Duration) {
+        // Full: the oldest goes.
+        if self.0.len() == RECENT_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(took);
+    }
+
+    fn median(&self) -> Option<Duration> {
+        let mut sorted: Vec<_> = self.0.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied()
+    }
+}
+
 async fn negotiated_payload_type(sender: &Sender) -> Result<u8, webrtc::error::Error> {
     let parameters = sender.rtp.get_parameters().await?;
     let codecs = parameters.rtp_parameters.codecs;
@@ -81,4 +109,21 @@ async fn negotiated_payload_type(sender: &Sender) -> Result<u8, webrtc::error::E
         .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case("video/h264"))
         .map(|codec| codec.payload_type)
         .ok_or_else(|| webrtc::error::Error::Other("the peer takes no H.264".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_follows_the_newest_pictures() {
+        let mut recent = Recent::default();
+        assert_eq!(recent.median(), None);
+        recent.push(Duration::from_millis(9));
+        assert_eq!(recent.median(), Some(Duration::from_millis(9)));
+        for ms in 0..RECENT_MAX as u64 {
+            recent.push(Duration::from_millis(ms));
+        }
+        assert_eq!(recent.median(), Some(Duration::from_millis(15)));
+    }
 }

@@ -26,7 +26,10 @@ async fn pictures_arrive_as_they_were_sent() {
     let selected = stats.pair.expect("a pair is selected");
     assert_eq!(selected.local, CandidateType::Host);
     assert!(matches!(selected.remote, CandidateType::Host | CandidateType::PeerReflexive), "{selected:?}");
-    assert_eq!(pair.robot.connection.stats().frames_sent, sizes.len() as u64);
+    assert_eq!(stats.packetise, None, "it sent none");
+    let stats = pair.robot.connection.stats();
+    assert_eq!(stats.frames_sent, sizes.len() as u64);
+    assert!(stats.packetise.is_some_and(|took| took < support::PATIENCE), "{:?}", stats.packetise);
 }
 
 #[tokio::test]

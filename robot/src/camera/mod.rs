@@ -4,6 +4,7 @@ pub mod sim;
 pub mod world;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use farwheel_media::VideoFrame;
 use farwheel_media::capture::{self, Camera, Spec, State};
@@ -54,6 +55,11 @@ impl Cameras {
     /// The slot of the running camera's newest picture.
     pub fn frames(&self) -> &Slot<VideoFrame> {
         self.running.frames()
+    }
+
+    /// How long the newest picture's conversion to I420 took; `None` if the camera needs none.
+    pub fn conversion_time(&self) -> Option<Duration> {
+        self.running.status().conversion
     }
 
     /// What the running camera does.

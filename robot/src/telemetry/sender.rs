@@ -139,8 +139,10 @@ impl Parts {
         let mut slow = self.slow(sample, stages);
         slow.viewers = viewers.len().min(usize::from(u8::MAX)) as u8;
         for viewer in viewers.iter() {
-            let rtt = viewer.stats().rtt;
-            slow.rtt_dms = rtt.map(|rtt| u16::try_from(rtt.as_micros() / 100).unwrap_or(u16::MAX - 1));
+            let figures = viewer.stats();
+            slow.send_us = figures.packetise.map(|took| took.as_micros() as u32);
+            slow.rtt_dms =
+                figures.rtt.map(|rtt| u16::try_from(rtt.as_micros() / 100).unwrap_or(u16::MAX - 1));
             slow.car_time = self.clock.now();
             send(viewer, Bytes::copy_from_slice(&slow.encode()));
         }

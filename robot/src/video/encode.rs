@@ -152,7 +152,10 @@ impl Encode {
 
     fn encode(&mut self, frame: &VideoFrame, status: CameraStatus) -> Result<(), encode::Error> {
         let taken_at = Instant::now();
-        self.parts.stages.note_capture(taken_at.saturating_duration_since(frame.captured_at));
+        // The stages add up: what a webcam's picture waited for its conversion is not part of its capture.
+        let conversion = self.parts.cameras.conversion_time();
+        let raw_after = taken_at.saturating_duration_since(frame.captured_at);
+        self.parts.stages.note_capture(raw_after.saturating_sub(conversion.unwrap_or_default()));
         if self.parts.board.key_wanted.swap(false, Ordering::AcqRel) {
             self.wishes.handle_request();
         }
@@ -160,6 +163,10 @@ impl Encode {
             self.encoder.request_keyframe();
         }
         let encoded = self.encoder.encode(frame)?;
+        let converting = [conversion, encoded.scaling];
+        self.parts
+            .stages
+            .note_convert(converting.into_iter().flatten().reduce(|colour, scaling| colour + scaling));
         if encoded.kind == FrameKind::Key {
             self.wishes.handle_key(taken_at);
         }

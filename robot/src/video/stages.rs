@@ -23,7 +23,7 @@ struct Inner {
 pub struct Snapshot {
     /// Median time from exposure to a raw picture.
     pub capture: Option<Duration>,
-    /// Median time of colour conversion.
+    /// Median time of colour conversion and scaling; `None` if the pictures need neither.
     pub convert: Option<Duration>,
     /// Median time of encoding.
     pub encode: Option<Duration>,
@@ -51,9 +51,14 @@ impl Stages {
         self.lock().capture.push(took);
     }
 
-    /// A picture's colours were converted.
-    pub fn note_convert(&self, took: Duration) {
-        self.lock().convert.push(took);
+    /// A picture's colours were converted, or it was scaled; `None` if neither was needed.
+    pub fn note_convert(&self, took: Option<Duration>) {
+        let convert = &mut self.lock().convert;
+        match took {
+            Some(took) => convert.push(took),
+            // Another camera: what the one before needed is no longer true.
+            None => *convert = Window::default(),
+        }
     }
 
     /// A picture of so many bytes was encoded by `now`.
@@ -157,6 +162,15 @@ mod tests {
             stages.note_capture(Duration::from_millis(3));
         }
         assert_eq!(stages.snapshot(now).capture, Some(Duration::from_millis(3)));
+    }
+
+    #[test]
+    fn a_picture_that_needs_no_conversion_ends_the_figure() {
+        let stages = Stages::default();
+        stages.note_convert(Some(Duration::from_millis(2)));
+        assert_eq!(stages.snapshot(Instant::now()).convert, Some(Duration::from_millis(2)));
+        stages.note_convert(None);
+        assert_eq!(stages.snapshot(Instant::now()).convert, None);
     }
 
     #[test]

@@ -150,11 +150,11 @@ pub struct Slow {
     pub height: u16,
     /// Median time from exposure (or drawing) to a raw picture, in µs.
     pub capture_us: Option<u32>,
-    /// Median time of colour conversion and scaling, in µs.
+    /// Median time of colour conversion and scaling, in µs; none if the pictures need neither.
     pub convert_us: Option<u32>,
     /// Median time of encoding, in µs.
     pub encode_us: Option<u32>,
-    /// Median time from the end of encoding to the last packet's hand-over to the socket, in µs.
+    /// Median time from the end of encoding to the last packet's hand-over to the connection's engine, in µs.
     pub send_us: Option<u32>,
     /// Time of the last lap, in ms.
     pub last_lap_ms: Option<u32>,
