@@ -17,7 +17,7 @@ use tracing::{debug, error, info, warn};
 
 use super::wait_readable;
 use crate::clock::machine_time;
-use crate::drive::{self, Output};
+use crate::drive::{self, Drive, Output};
 use crate::thread::{self, Urgency};
 
 /// Name of the socket in the run folder at which replies arrive.
@@ -236,7 +236,9 @@ impl Watching {
     }
 
     fn run_other(&self) -> Result<()> {
-        let mut silent = false;
+        // Present while the actuator is silent. Neutral is written over and over: it may only be stopped, and put
+        // an old width in force when it goes on.
+        let mut stand_in: Option<StandIn> = None;
         loop {
             wait_readable([Some(&self.socket as &dyn AsFd), Some(&self.quit)], PERIOD);
             self.board.take_replies(&self.socket)?;
@@ -244,13 +246,17 @@ impl Watching {
                 return Ok(());
             }
             let answers = self.board.read();
-            if answers.health == Health::Silent && answers.reply.is_some() && !silent {
-                warn!("actuator does not answer");
-                if !self.write_neutral() {
-                    self.board.lock().output = OutputState::Failed;
-                }
+            if answers.health != Health::Silent || answers.reply.is_none() {
+                stand_in = None;
+                continue;
             }
-            silent = answers.health == Health::Silent;
+            let stand_in = stand_in.get_or_insert_with(|| {
+                warn!("actuator does not answer");
+                StandIn::default()
+            });
+            if !stand_in.write_neutral(&self.config) {
+                self.board.lock().output = OutputState::Failed;
+            }
         }
     }
 
@@ -346,6 +352,41 @@ impl Watching {
     }
 }
 
+/// Keeps the outputs neutral in place of an actuator that is silent but may still be there.
+#[derive(Default)]
+struct StandIn {
+    /// Kept open, so that the pulse log tells of changes only.
+    drive: Option<Box<dyn Drive>>,
+    output: OutputState,
+}
+
+impl StandIn {
+    /// Writes neutral; false if that failed. A failure is logged once and tried again at the next call.
+    fn write_neutral(&mut self, config: &Config) -> bool {
+        match self.try_write(config) {
+            Ok(()) => {
+                self.output = OutputState::Fine;
+                true
+            }
+            Err(error) => {
+                if self.output == OutputState::Fine {
+                    error!("{error:#}; trying again");
+                }
+                (self.drive, self.output) = (None, OutputState::Failed);
+                false
+            }
+        }
+    }
+
+    fn try_write(&mut self, config: &Config) -> Result<()> {
+        let drive = match &mut self.drive {
+            Some(drive) => drive,
+            None => self.drive.insert(drive::open(&config.output, config.pulse_log.as_deref(), "run")?),
+        };
+        drive.apply(&drive::mixer()?.safe()).context("write neutral to the output")
+    }
+}
+
 fn warn_of_exit(status: ExitStatus) -> OutputState {
     warn!(%status, "actuator ended by itself; outputs set to neutral");
     // It ends with a code of its own only when it cannot write; a signal is somebody else's doing.
@@ -360,3 +401,54 @@ const STOP_MAX: Duration = Duration::from_millis(500);
 const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use farwheel_proto::control::Axis;
+    use farwheel_proto::control::actuator::StateCode;
+
+    use super::*;
+    use crate::drive::registers::{Registers, Widths};
+
+    const NEUTRAL: Widths = [1500; 4];
+
+    #[test]
+    fn a_silent_actuator_of_someone_else_is_overruled_again_and_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("registers");
+        let (socket, actuator) = UnixDatagram::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let config = Config {
+            owner: Owner::Other,
+            socket: dir.path().join(SOCKET),
+            output: Output::Sim(Some(path.clone())),
+            pulse_log: None,
+        };
+        let mut registers = Registers::open(&path).unwrap();
+        registers.write([1500, 1700, 1500, 1500]).unwrap();
+        let watcher = Watcher::start(config, socket, Arc::default()).unwrap();
+        let reply = Reply {
+            boot: 1,
+            sequence: 1,
+            state: StateCode::Live,
+            throttle: Axis::MAX,
+            steer: Axis::ZERO,
+            pulses_us: NEUTRAL,
+        };
+        actuator.send(&reply.encode()).unwrap();
+        wait_for_neutral(&registers);
+        // It was only stopped, and ends the write that it was in the middle of.
+        registers.write([1500, 1700, 1500, 1500]).unwrap();
+        wait_for_neutral(&registers);
+        watcher.stop().unwrap();
+    }
+
+    #[track_caller]
+    fn wait_for_neutral(registers: &Registers) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while registers.read().unwrap().widths != NEUTRAL {
+            assert!(Instant::now() < deadline, "the pulses run on");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}

@@ -110,13 +110,14 @@ impl Inbox {
 
     /// Puts an event.
     ///
-    /// Full: the driver's is lost, which is a fault and disarms. Others may fill half the queue, so that none of
-    /// them can cause that; what does not fit is dropped, as it would be for its rate.
+    /// Each peer has room of its own, so that none can shut out another's stop; there are at most as many as
+    /// connections. Full: the driver's is lost, which is a fault and disarms; another's is dropped, as it would be
+    /// for its rate.
     pub fn put_event(&self, peer: &PeerId, message: Bytes) {
         let mut state = self.lock();
         let drives = state.driver.as_ref() == Some(peer);
         let room = if drives { EVENTS_MAX } else { EVENTS_MAX / 2 };
-        if state.arrivals.events.len() < room {
+        if state.arrivals.events.iter().filter(|(from, _)| from == peer).count() < room {
             state.arrivals.events.push_back((Arc::clone(peer), message));
         } else if drives {
             state.arrivals.lost = Lost::Events;
@@ -193,7 +194,7 @@ impl Inbox {
     }
 }
 
-/// Events waiting at once: as many as a person can cause within a tick, and some more.
+/// Events of the driver waiting at once (of others, half of that): as many as a person can cause within a tick, and some more.
 const EVENTS_MAX: usize = 16;
 /// Ten ticks' worth at 120 pictures a second, rounded up.
 const PICTURES_MAX: usize = 16;
@@ -255,11 +256,32 @@ mod tests {
         inbox.take_until(Instant::now(), &mut arrivals);
         assert_eq!((arrivals.events.len(), arrivals.lost), (EVENTS_MAX, Lost::Nothing));
         let mut arrivals = Arrivals::default();
+        for _ in 0..EVENTS_MAX {
+            inbox.put_event(&driver, Bytes::from_static(b"{}"));
+        }
+        inbox.take_until(Instant::now(), &mut arrivals);
+        assert_eq!((arrivals.events.len(), arrivals.lost), (EVENTS_MAX, Lost::Nothing));
+        let mut arrivals = Arrivals::default();
         for _ in 0..=EVENTS_MAX {
             inbox.put_event(&driver, Bytes::from_static(b"{}"));
         }
         inbox.take_until(Instant::now(), &mut arrivals);
         assert_eq!((arrivals.events.len(), arrivals.lost), (EVENTS_MAX, Lost::Events));
+    }
+
+    #[test]
+    fn a_flood_of_one_peer_does_not_shut_out_the_stop_of_another() {
+        let inbox = Inbox::default();
+        let (owner, viewer): (PeerId, PeerId) = (Arc::from("o"), Arc::from("v"));
+        inbox.set_driver(Some("d"));
+        for _ in 0..100 {
+            inbox.put_event(&viewer, Bytes::from_static(b"{}"));
+        }
+        inbox.put_event(&owner, Bytes::from_static(b"stop"));
+        let mut arrivals = Arrivals::default();
+        inbox.take_until(Instant::now(), &mut arrivals);
+        assert_eq!(arrivals.events.len(), EVENTS_MAX / 2 + 1, "the flood is bounded");
+        assert!(arrivals.events.iter().any(|(from, _)| *from == owner));
     }
 
     #[test]
