@@ -99,7 +99,9 @@ fn a_missing_camera_shows_a_placeholder_and_says_why() {
     assert_eq!(frame.size, SIZE);
     let second = picture(&camera, |next| next.data != frame.data);
     assert!(second.captured_at > frame.captured_at, "placeholders go on");
-    let Status { state: State::Failed { error, .. }, frames: 0, failures, conversion: None } = camera.status() else {
+    let Status { state: State::Failed { error, .. }, frames: 0, failures, conversion: None } =
+        camera.status()
+    else {
         panic!("{:?}", camera.status());
     };
     assert!(failures >= 1);
