@@ -1,7 +1,7 @@
 //! The plain state that the window shows, and the commands it gives back.
 //!
 //! `session` fills a [`Model`] just before each paint and executes the [`Command`]s that the paint returned. Nothing
-//! here waits, decodes or looks at a clock: every age is already a [`Duration`] when it arrives.
+//! here waits, decodes or looks at a clock: every age is already a `Duration` when it arrives.
 
 pub mod command;
 pub mod connect;

@@ -200,7 +200,7 @@ mod tests {
         let writer = Writer::start(&path, slot.clone(), None).unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
         for (size, value, bytes) in
-            [(Size::new(64, 32), 50, 1), (Size::new(32, 16), 60, 3000), (Size::new(128, 64), 70, 6000)]
+            [(Size::new(64, 32), 50, 3072), (Size::new(32, 16), 60, 6144), (Size::new(128, 64), 70, 9216)]
         {
             put(&slot, size, value);
             while std::fs::metadata(&path).unwrap().len() <= bytes {

@@ -354,8 +354,7 @@ mod tests {
             plane.chunks(width).flat_map(|row| [row, &[9; 8]].concat()).collect()
         };
         let data = [pad(tight.y(), 64), pad(tight.u(), 32), pad(tight.v(), 32)].concat();
-        let padded =
-            VideoFrame { data: std::sync::Arc::new(data), stride_y: 72, stride_uv: 40, ..tight.clone() };
+        let padded = VideoFrame { data: std::sync::Arc::new(data), stride_y: 72, stride_uv: 40, ..tight };
         let stream = |frame: &VideoFrame| {
             let mut writer = Writer::new(Vec::new(), frame.size, 30).unwrap();
             writer.write(frame).unwrap();

@@ -1,8 +1,8 @@
 //! STUN and TURN over UDP.
 //!
 //! The relaying itself is the `turn` crate's ([`turn::server::request::Request`] handles one datagram); what it leaves
-//! open is here: [`guard`] judges every datagram before the crate sees it (well-formed, authentic, within quota, to
-//! permitted peers), [`relay`] gives out the relaying sockets, and [`credentials`] the passwords.
+//! open is here: `guard` judges every datagram before the crate sees it (well-formed, authentic, within quota, to
+//! permitted peers), `relay` gives out the relaying sockets, and `credentials` the passwords.
 
 mod credentials;
 mod guard;

@@ -53,7 +53,7 @@ impl Place {
     }
 }
 
-/// The centre line of a closed track in driving order, once a second.
+/// The centre line of a closed track in driving order, 2 Hz.
 ///
 /// Version 1, type 7, the number of points u16 at offset 2, then x and y of each point in cm as i16.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
