@@ -1,7 +1,7 @@
 //! Raw pictures to H.264: constrained baseline, one slice a picture, no delay.
 //!
 //! An [`Encoder`] is driven by a [`Target`], which may change with every picture. What encodes is this module's own
-//! business: no public type names it, and another one (a hardware encoder) is one more [`Backend`] variant.
+//! business: no public type names it, and another one (a hardware encoder) is one more `Backend` variant.
 
 mod assembler;
 mod openh264;
