@@ -104,7 +104,7 @@ fn farwheel(programs: &Binaries, format: Format, args: &Args, folder: &Path) -> 
     let mut robot = Command::new(&programs.robot);
     robot.args(["run", "--camera", "test", "--room", "bench", "--server", &url]);
     robot.args(["--size", &format!("{}x{}", format.width, format.height), "--fps", &format.fps.to_string()]);
-    robot.args(["--bitrate", &format!("{}k", args.kbps)]);
+    robot.args(["--bitrate", &args.kbps.to_string()]);
     let (robot, _) = Running::start_and_read("farwheel-robot", robot, &log("robot.log"), "ready", ready)?;
     let file = log("figures.json");
     let mut app = Command::new(&programs.app);
