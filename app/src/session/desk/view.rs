@@ -170,6 +170,7 @@ pub(super) fn fill_drive(
     drive.viewers = u32::try_from(status.others).unwrap_or(u32::MAX);
     drive.input = match view.driving {
         _ if target.role == Role::Viewer => Input::None,
+        _ if view.script.is_some() => Input::Script("Script".into()),
         Some(select::Device::Gamepad) => {
             let name = view.active.and_then(|i| view.devices.get(i)).map(|(d, _)| d.name.clone());
             Input::Gamepad(name.unwrap_or_else(|| "Gamepad".into()))
