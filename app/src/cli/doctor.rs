@@ -199,6 +199,10 @@ async fn server_findings(server: &str, token: Option<String>, ca: Option<PathBuf
         token,
         ca,
     };
+    if let Err(error) = config.check() {
+        let problem = problem::unusable(&error);
+        return vec![Finding::bad("server", problem.what, problem.remedy)];
+    }
     let start = Instant::now();
     let (client, mut events) = Client::connect(config);
     let answer = tokio::time::timeout(SERVER_MAX, async {

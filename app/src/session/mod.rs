@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use farwheel_peer::signaling::{Role, RoomName};
+use farwheel_peer::signaling::{self, Role, RoomName};
 use farwheel_peer::{Bind, CandidatePolicy};
 use farwheel_proto::clock::ClockSync;
 use tokio::sync::mpsc;
@@ -63,6 +63,19 @@ pub struct Config {
     pub left_out: Duration,
     /// Where the received video is recorded, if it is.
     pub recorder: Option<record::Recorder>,
+}
+
+impl Config {
+    fn signaling(&self) -> signaling::Config {
+        signaling::Config {
+            server: self.server.clone(),
+            room: self.room.clone(),
+            role: self.role,
+            name: self.name.clone(),
+            token: self.token.clone(),
+            ca: self.ca.clone(),
+        }
+    }
 }
 
 /// What a stay can be asked to do.
@@ -139,15 +152,21 @@ impl Session {
         // Full: 64 orders wait; further ones are refused and the user pushes the button again.
         let (orders, orders_rx) = mpsc::channel(64);
         let hands = hands.map(|hands| Arc::clone(hands.shared()));
-        let worker = runtime.spawn(worker::run(
-            config,
-            Arc::clone(&shared),
-            slot,
-            hands.clone(),
-            orders.clone(),
-            orders_rx,
-        ));
-        Ok(Self { shared, orders, hands, runtime: Some(runtime), worker: Some(worker) })
+        let worker = match config.signaling().check() {
+            Ok(()) => Some(runtime.spawn(worker::run(
+                config,
+                Arc::clone(&shared),
+                slot,
+                hands.clone(),
+                orders.clone(),
+                orders_rx,
+            ))),
+            Err(error) => {
+                lock(&shared.status).set_stage(Stage::Ended(problem::unusable(&error)), now);
+                None
+            }
+        };
+        Ok(Self { shared, orders, hands, runtime: Some(runtime), worker })
     }
 
     /// How it stands.

@@ -1,6 +1,6 @@
 //! Failures in words: what happened, and what to do about it.
 
-use farwheel_peer::signaling::{ErrorCode, Refusal};
+use farwheel_peer::signaling::{DialError, ErrorCode, Refusal};
 
 use crate::model::connect::{Field, Problem};
 
@@ -63,6 +63,23 @@ pub fn refused(refusal: &Refusal, room: &str) -> Problem {
     Problem { what, remedy: remedy.into(), code: Some(refusal.code.as_str().into()), field }
 }
 
+/// What is wrong with what the user gave, before anything is tried.
+pub fn unusable(error: &DialError) -> Problem {
+    let (code, what, remedy) = match error {
+        DialError::Url { url, reason } => (
+            "bad_address",
+            format!("{url} is no address of a server: {reason}."),
+            "Write it like ws://192.168.1.10:8443 or wss://example.org.",
+        ),
+        DialError::Certificates { path, reason } => (
+            "bad_certificates",
+            format!("The certificates in {} cannot be used: {reason}.", path.display()),
+            "Give a PEM file with the certificate of the server's authority.",
+        ),
+    };
+    Problem { what, remedy: remedy.into(), code: Some(code.into()), field: Field::Server }
+}
+
 /// What it means that the server cannot be reached, from the client's own words.
 pub fn unreachable(server: &str, reason: &str) -> Problem {
     let lower = reason.to_lowercase();
@@ -100,12 +117,6 @@ pub fn unreachable(server: &str, reason: &str) -> Problem {
         )
     } else if has(&["unreachable"]) {
         ("unreachable", format!("There is no way to {server}."), "Check your network connection.")
-    } else if has(&["url", "uri", "scheme"]) {
-        (
-            "bad_address",
-            format!("{server} is no address of a server."),
-            "Write it like ws://192.168.1.10:8443 or wss://example.org.",
-        )
     } else if has(&["http", "404", "400", "upgrade", "subprotocol"]) {
         (
             "not_signaling",
@@ -144,6 +155,14 @@ mod tests {
             assert!(problem.what.ends_with('.') && problem.remedy.ends_with('.'), "{problem:?}");
             assert_eq!(problem.code.as_deref(), Some(code.as_str()));
         }
+    }
+
+    #[test]
+    fn a_wrong_address_is_not_blamed_on_the_server() {
+        let error = DialError::Url { url: "car:1".into(), reason: "it begins with nothing".into() };
+        let problem = unusable(&error);
+        assert_eq!(problem.what, "car:1 is no address of a server: it begins with nothing.");
+        assert_eq!(problem.code.as_deref(), Some("bad_address"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use farwheel_peer::signaling::{self, Client, IceServer, PeerId, Role};
+use farwheel_peer::signaling::{Client, IceServer, PeerId, Role};
 use farwheel_peer::{Channel, Connection, Event, Events, LinkState, Manners, Signal, Video};
 use farwheel_proto::control::event::{self, Stamp};
 use tokio::sync::mpsc;
@@ -28,14 +28,7 @@ pub(super) async fn run(
     orders_tx: mpsc::Sender<Order>,
     mut orders: mpsc::Receiver<Order>,
 ) {
-    let (client, mut signals) = Client::connect(signaling::Config {
-        server: config.server.clone(),
-        room: config.room.clone(),
-        role: config.role,
-        name: config.name.clone(),
-        token: config.token.clone(),
-        ca: config.ca.clone(),
-    });
+    let (client, mut signals) = Client::connect(config.signaling());
     let role = if config.role == Role::Driver { event::Role::Driver } else { event::Role::Viewer };
     let dialogue = Dialogue::new(dialogue::Config {
         role,

@@ -17,7 +17,6 @@ use super::Config;
 
 /// Why a server cannot be dialled at all.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum DialError {
     /// The url is none of a WebSocket server.
     #[error("server url {url:?} cannot be used: {reason}")]
