@@ -35,6 +35,7 @@ pub(super) fn attend(
 ) -> Exit {
     let start = Instant::now();
     let mut said = String::new();
+    let mut has_server = false;
     let mut script_line = 0;
     loop {
         let now = Instant::now();
@@ -51,11 +52,20 @@ pub(super) fn attend(
             Stage::Connected => "Connected, waiting for the first picture".into(),
             stage => stage.text(now),
         };
+        let say =
+            |line: &str| eprintln!("{:7.2} s  {line}", now.saturating_duration_since(start).as_secs_f32());
         if line != said {
-            let at = now.saturating_duration_since(start).as_secs_f32();
-            eprintln!("{at:7.2} s  {line}");
+            say(&line);
             said = line;
         }
+        if has_server != status.signaling && has_picture {
+            say(if status.signaling {
+                "The server is back"
+            } else {
+                "The server is gone; picture and control go on without it"
+            });
+        }
+        has_server = status.signaling;
         for notice in session.take_notices() {
             eprintln!("           {}", notice.text);
         }
@@ -63,7 +73,8 @@ pub(super) fn attend(
             return exit;
         }
         if let Stage::Ended(problem) = &status.stage {
-            return fail(problem, Exit::Refused);
+            let is_own = matches!(problem.code.as_deref(), Some("bad_address" | "bad_certificates"));
+            return fail(problem, if is_own { Exit::Usage } else { Exit::Refused });
         }
         if let Some(exit) = hands.and_then(|hands| follow_script(hands, &mut script_line)) {
             return exit;

@@ -1,0 +1,7 @@
+//! The whole product as its users start it: the built programs, one beside the other, and a real browser.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod app;
+mod browser;
+mod harness;
