@@ -239,6 +239,8 @@ impl Watching {
         // Present while the actuator is silent. Neutral is written over and over: it may only be stopped, and put
         // an old width in force when it goes on.
         let mut stand_in: Option<StandIn> = None;
+        let began = Instant::now();
+        let mut is_awaited = true;
         loop {
             wait_readable([Some(&self.socket as &dyn AsFd), Some(&self.quit)], PERIOD);
             self.board.take_replies(&self.socket)?;
@@ -246,7 +248,18 @@ impl Watching {
                 return Ok(());
             }
             let answers = self.board.read();
-            if answers.health != Health::Silent || answers.reply.is_none() {
+            if answers.reply.is_none() {
+                if is_awaited && began.elapsed() > START_MAX {
+                    // Once, and the outputs are let go again: it may be about to open them.
+                    is_awaited = false;
+                    warn!("no actuator answers at {}; outputs set to neutral", self.config.socket.display());
+                    if !self.write_neutral() {
+                        self.board.lock().output = OutputState::Failed;
+                    }
+                }
+                continue;
+            }
+            if answers.health != Health::Silent {
                 stand_in = None;
                 continue;
             }
@@ -412,21 +425,34 @@ mod tests {
 
     const NEUTRAL: Widths = [1500; 4];
 
-    #[test]
-    fn a_silent_actuator_of_someone_else_is_overruled_again_and_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("registers");
+    /// A watcher of an actuator that someone else starts, the registers at some throttle, and the actuator's end.
+    fn watch_other(dir: &std::path::Path) -> (Watcher, Registers, UnixDatagram) {
+        let path = dir.join("registers");
         let (socket, actuator) = UnixDatagram::pair().unwrap();
         socket.set_nonblocking(true).unwrap();
         let config = Config {
             owner: Owner::Other,
-            socket: dir.path().join(SOCKET),
+            socket: dir.join(SOCKET),
             output: Output::Sim(Some(path.clone())),
             pulse_log: None,
         };
         let mut registers = Registers::open(&path).unwrap();
         registers.write([1500, 1700, 1500, 1500]).unwrap();
-        let watcher = Watcher::start(config, socket, Arc::default()).unwrap();
+        (Watcher::start(config, socket, Arc::default()).unwrap(), registers, actuator)
+    }
+
+    #[test]
+    fn outputs_are_set_to_neutral_though_no_actuator_was_ever_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let (watcher, registers, _actuator) = watch_other(dir.path());
+        wait_for_neutral(&registers);
+        watcher.stop().unwrap();
+    }
+
+    #[test]
+    fn a_silent_actuator_of_someone_else_is_overruled_again_and_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (watcher, mut registers, actuator) = watch_other(dir.path());
         let reply = Reply {
             boot: 1,
             sequence: 1,

@@ -156,8 +156,10 @@ impl Drop for Driver {
     fn drop(&mut self) {
         // The task ends with its last order.
         (self.orders, _) = mpsc::unbounded_channel();
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
+        let ended = self.thread.take().map(std::thread::JoinHandle::join);
+        // A second panic would end this process before the robot's is ended.
+        if !std::thread::panicking() {
+            ended.transpose().expect("the driver's task does not panic");
         }
     }
 }
