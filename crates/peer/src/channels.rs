@@ -13,18 +13,30 @@ use crate::event::{Channel, Event};
 /// Places in the owner's event queue that lossy messages leave to everything else.
 const EVENTS_RESERVED: usize = 64;
 
-/// Carries what arrives on a channel to the owner, without a detour over the connection's task.
+/// Tells when the channels' transport stands.
+pub(crate) async fn await_open(transport: Arc<dyn DataChannel>, engine_events: mpsc::Sender<EngineEvent>) {
+    while let Some(event) = transport.poll().await {
+        if let DataChannelEvent::OnOpen = event {
+            // An error means that the connection's task is gone.
+            engine_events.send(EngineEvent::Open).await.ok();
+        }
+    }
+}
+
+/// Carries what arrives on a channel to the owner, without a detour over the connection's task, but not before the
+/// owner was told that the link stands.
 pub(crate) async fn receive(
     channel: Channel,
     data_channel: Arc<dyn DataChannel>,
+    shared: Arc<Shared>,
     events: mpsc::Sender<Event>,
     engine_events: mpsc::Sender<EngineEvent>,
 ) {
     while let Some(event) = data_channel.poll().await {
         let told = match event {
-            DataChannelEvent::OnOpen => engine_events.send(EngineEvent::ChannelOpen(channel)).await,
             DataChannelEvent::OnClose => engine_events.send(EngineEvent::ChannelClosed(channel)).await,
             DataChannelEvent::OnMessage(message) => {
+                shared.announced().await;
                 let event = Event::Message { channel, data: message.data.freeze() };
                 if channel.is_lossy() {
                     // Full: this datagram is dropped, as the network might have.

@@ -239,6 +239,8 @@ pub(crate) struct Shared {
     pub(crate) media_open: AtomicBool,
     /// All three channels are open.
     pub(crate) channels_open: AtomicBool,
+    /// The owner was told that the link stands.
+    announced: watch::Sender<bool>,
     pub(crate) state: watch::Sender<LinkState>,
     pub(crate) keyframe_wanted: Notify,
     messages_added: [Notify; 3],
@@ -256,6 +258,7 @@ impl Shared {
             offer_pending: AtomicBool::new(false),
             media_open: AtomicBool::new(false),
             channels_open: AtomicBool::new(false),
+            announced: watch::Sender::new(false),
             state: watch::Sender::new(LinkState::Connecting),
             keyframe_wanted: Notify::new(),
             messages_added: [const { Notify::const_new() }; 3],
@@ -264,6 +267,17 @@ impl Shared {
             pictures: Mutex::default(),
             stats: Mutex::default(),
         }
+    }
+
+    /// Waits until [`announce`](Self::announce) was called.
+    pub(crate) async fn announced(&self) {
+        // The sending half is held by `self`, so there is no error.
+        self.announced.subscribe().wait_for(|announced| *announced).await.ok();
+    }
+
+    /// Lets messages through to the owner, who knows now that the link stands.
+    pub(crate) fn announce(&self) {
+        self.announced.send_replace(true);
     }
 
     pub(crate) fn message_added(&self, channel: Channel) -> &Notify {

@@ -1,7 +1,8 @@
 //! Sets up the engine (`webrtc` 0.21.1). docs/ENGINE.md gives the reasons and the measurements.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use rtc::ice::mdns::MulticastDnsMode;
@@ -58,6 +59,9 @@ const REPAIR_PACKETS: u16 = 512;
 /// 250 commands a second of 100 bytes this is one round trip of 160 ms.
 const CHANNEL_BYTES_MAX: usize = 4096;
 
+/// The id of the channel that carries nothing, beside those of [`Channel`].
+const TRANSPORT_ID: u16 = 3;
+
 /// What the engine tells a connection's task.
 pub(crate) enum EngineEvent {
     Candidate(RTCIceCandidateInit),
@@ -65,16 +69,25 @@ pub(crate) enum EngineEvent {
     Ice(RTCIceConnectionState),
     Link(RTCPeerConnectionState),
     Track(Arc<dyn TrackRemote>),
-    ChannelOpen(Channel),
+    /// The data channels are made; what is sent counts once `Open` was told.
+    Channels(Channels),
+    /// The channels could not be made.
+    NoChannels(webrtc::error::Error),
+    /// The transport of the channels stands at this end.
+    Open,
     ChannelClosed(Channel),
     /// The owner left so many events unread that a reliable message could not be delivered.
     OwnerTooSlow,
 }
 
+/// The data channels.
+pub(crate) type Channels = [(Channel, Arc<dyn DataChannel>); 3];
+
 /// A connection's parts in the engine.
 pub(crate) struct Engine {
     pub(crate) connection: Arc<dyn PeerConnection>,
-    pub(crate) channels: [(Channel, Arc<dyn DataChannel>); 3],
+    /// Carries nothing: it puts the channels' transport into the description, and its opening tells that this stands.
+    pub(crate) transport: Arc<dyn DataChannel>,
     pub(crate) sender: Option<Sender>,
 }
 
@@ -91,6 +104,8 @@ pub(crate) async fn build(
     config: &Config,
     events: mpsc::Sender<EngineEvent>,
 ) -> Result<Engine, webrtc::error::Error> {
+    let handler =
+        Arc::new(Handler { events, connection: OnceLock::new(), has_channels: AtomicBool::new(false) });
     let mut media = media_engine()?;
     let registry = interceptors(&mut media)?;
     let builder = PeerConnectionBuilder::new()
@@ -106,16 +121,13 @@ pub(crate) async fn build(
         .with_media_engine(media)
         .with_setting_engine(settings(config.candidates))
         .with_interceptor_registry(registry)
-        .with_handler(Arc::new(Handler(events)))
+        .with_handler(Arc::clone(&handler) as Arc<dyn PeerConnectionEventHandler>)
         .with_udp_addrs(addresses(&config.bind))
         .with_data_channel_send_buffer_limit(CHANNEL_BYTES_MAX);
     // The future holds the whole engine: kept out of the task's own, which lives as long as the connection.
     let connection: Arc<dyn PeerConnection> = Arc::new(Box::pin(builder.build()).await?);
-    let channels = [
-        (Channel::Control, channel(&*connection, Channel::Control).await?),
-        (Channel::Telemetry, channel(&*connection, Channel::Telemetry).await?),
-        (Channel::Event, channel(&*connection, Channel::Event).await?),
-    ];
+    handler.connection.set(Arc::downgrade(&connection)).expect("nobody else sets it");
+    let transport = channel(&*connection, "transport", negotiated(TRANSPORT_ID)).await?;
     let sender = match config.video {
         Video::Send => Some(add_track(&*connection).await?),
         Video::Receive => {
@@ -127,7 +139,7 @@ pub(crate) async fn build(
             None
         }
     };
-    Ok(Engine { connection, channels, sender })
+    Ok(Engine { connection, transport, sender })
 }
 
 fn settings(candidates: CandidatePolicy) -> SettingEngine {
@@ -236,18 +248,34 @@ fn addresses(bind: &Bind) -> Vec<SocketAddr> {
     }
 }
 
-async fn channel(
-    connection: &dyn PeerConnection,
-    channel: Channel,
-) -> Result<Arc<dyn DataChannel>, webrtc::error::Error> {
-    let init = RTCDataChannelInit {
+/// Makes the data channels. Called while the engine waits, between the end of the DTLS handshake and the first packet of
+/// the channels' transport: the side that begins with that has its channels open then before the other side can say
+/// anything (docs/ENGINE.md).
+async fn channels(connection: &dyn PeerConnection) -> Result<Channels, webrtc::error::Error> {
+    let init = |channel: Channel| RTCDataChannelInit {
         ordered: !channel.is_lossy(),
         max_retransmits: channel.is_lossy().then_some(0),
-        // Announced in-band, the receiving end would ignore both (docs/ENGINE.md).
-        negotiated: Some(channel.id()),
-        ..Default::default()
+        ..negotiated(channel.id())
     };
-    connection.create_data_channel(channel.label(), Some(init)).await
+    let make = |one: Channel| channel(connection, one.label(), init(one));
+    Ok([
+        (Channel::Control, make(Channel::Control).await?),
+        (Channel::Telemetry, make(Channel::Telemetry).await?),
+        (Channel::Event, make(Channel::Event).await?),
+    ])
+}
+
+/// Announced in-band, the receiving end would ignore the reliability (docs/ENGINE.md).
+fn negotiated(id: u16) -> RTCDataChannelInit {
+    RTCDataChannelInit { negotiated: Some(id), ..Default::default() }
+}
+
+async fn channel(
+    connection: &dyn PeerConnection,
+    label: &str,
+    init: RTCDataChannelInit,
+) -> Result<Arc<dyn DataChannel>, webrtc::error::Error> {
+    connection.create_data_channel(label, Some(init)).await
 }
 
 async fn add_track(connection: &dyn PeerConnection) -> Result<Sender, webrtc::error::Error> {
@@ -273,12 +301,16 @@ async fn add_track(connection: &dyn PeerConnection) -> Result<Sender, webrtc::er
 }
 
 /// Hands the engine's events on. It runs on the engine's own task, so it never waits.
-struct Handler(mpsc::Sender<EngineEvent>);
+struct Handler {
+    events: mpsc::Sender<EngineEvent>,
+    connection: OnceLock<Weak<dyn PeerConnection>>,
+    has_channels: AtomicBool,
+}
 
 impl Handler {
     fn hand_on(&self, event: EngineEvent) {
         // Full: the connection's task has been stuck for 256 events, and its watchdog ends the connection.
-        if self.0.try_send(event).is_err() {
+        if self.events.try_send(event).is_err() {
             tracing::debug!("engine event dropped");
         }
     }
@@ -304,6 +336,15 @@ impl PeerConnectionEventHandler for Handler {
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        if state == RTCPeerConnectionState::Connected
+            && let Some(connection) = self.connection.get().and_then(Weak::upgrade)
+            && !self.has_channels.swap(true, Ordering::AcqRel)
+        {
+            self.hand_on(match channels(&*connection).await {
+                Ok(channels) => EngineEvent::Channels(channels),
+                Err(error) => EngineEvent::NoChannels(error),
+            });
+        }
         self.hand_on(EngineEvent::Link(state));
     }
 

@@ -25,8 +25,8 @@ use webrtc::peer_connection::{
 use crate::channels;
 use crate::config::{Config, Initiative, Manners};
 use crate::connection::Shared;
-use crate::engine::{self, Engine, EngineEvent};
-use crate::event::{Channel, Event, Failure, LinkState};
+use crate::engine::{self, Channels, Engine, EngineEvent};
+use crate::event::{Event, Failure, LinkState};
 use crate::meter::Meter;
 use crate::signal::{Signal, SignalKind};
 use crate::watchdog::Watchdog;
@@ -128,11 +128,13 @@ struct Task<'a> {
     config: &'a Config,
     engine: Engine,
     engine_events: mpsc::Receiver<EngineEvent>,
+    engine_events_tx: mpsc::Sender<EngineEvent>,
     frames: mpsc::Sender<EncodedFrame>,
     workers: JoinSet<()>,
     watchdog: Watchdog,
     meter: Meter,
-    channels_open: Vec<Channel>,
+    channels: Option<Channels>,
+    is_open: bool,
     early_candidates: Vec<RTCIceCandidateInit>,
     knows_peer: bool,
     link_up: bool,
@@ -150,24 +152,19 @@ impl<'a> Task<'a> {
             .await
             .map_err(|error| Failure::Transport(error.to_string()))?;
         let mut workers = JoinSet::new();
-        for (channel, data_channel) in &engine.channels {
-            workers.spawn(channels::receive(
-                *channel,
-                Arc::clone(data_channel),
-                outlet.events.clone(),
-                engine_events_tx.clone(),
-            ));
-        }
+        workers.spawn(channels::await_open(Arc::clone(&engine.transport), engine_events_tx.clone()));
         let mut task = Self {
             outlet,
             config,
             engine,
             engine_events,
+            engine_events_tx,
             frames,
             workers,
             watchdog: Watchdog::new(now),
             meter: Meter::new(now),
-            channels_open: Vec::new(),
+            channels: None,
+            is_open: false,
             early_candidates: Vec::new(),
             knows_peer: false,
             link_up: false,
@@ -200,7 +197,7 @@ impl<'a> Task<'a> {
                     Ok(())
                 }
                 _ = nudges.tick(), if needs_nudges => {
-                    video_out::wake(&*self.engine.channels[2].1).await;
+                    video_out::wake(&*self.engine.transport).await;
                     Ok(())
                 }
                 () = sleep_until(due) => self.watchdog.expired(Instant::now()).map_or(Ok(()), Err),
@@ -336,8 +333,14 @@ impl<'a> Task<'a> {
                 self.workers.spawn(video_in::receive(track, shared, self.frames.clone()));
                 Ok(())
             }
-            EngineEvent::ChannelOpen(channel) => {
-                self.handle_channel_open(channel);
+            EngineEvent::Channels(channels) => {
+                self.handle_channels(channels);
+                Ok(())
+            }
+            EngineEvent::NoChannels(error) => Err(Failure::Transport(error.to_string())),
+            EngineEvent::Open => {
+                self.is_open = true;
+                self.report_open();
                 Ok(())
             }
             EngineEvent::ChannelClosed(channel) => {
@@ -353,12 +356,12 @@ impl<'a> Task<'a> {
             RTCPeerConnectionState::Connected => {
                 self.watchdog.handle_handshake();
                 // Otherwise the channels' handshake would begin at the engine's next timer, 200 ms later.
-                video_out::wake(&*self.engine.channels[2].1).await;
+                video_out::wake(&*self.engine.transport).await;
                 if !self.outlet.shared.media_open.swap(true, Ordering::AcqRel)
                     && let Some(sender) = self.engine.sender.clone()
                 {
                     let shared = Arc::clone(&self.outlet.shared);
-                    let waker = Arc::clone(&self.engine.channels[2].1);
+                    let waker = Arc::clone(&self.engine.transport);
                     self.workers.spawn(video_out::send(sender.clone(), waker, shared));
                     self.workers.spawn(video_out::listen(sender, self.outlet.events.clone()));
                     self.outlet.event(Event::KeyframeRequested);
@@ -382,26 +385,31 @@ impl<'a> Task<'a> {
         }
     }
 
-    fn handle_channel_open(&mut self, channel: Channel) {
-        if self.channels_open.contains(&channel) {
-            return;
+    fn handle_channels(&mut self, channels: Channels) {
+        for (channel, data_channel) in &channels {
+            self.workers.spawn(channels::receive(
+                *channel,
+                Arc::clone(data_channel),
+                Arc::clone(&self.outlet.shared),
+                self.outlet.events.clone(),
+                self.engine_events_tx.clone(),
+            ));
         }
-        self.channels_open.push(channel);
-        for (own, data_channel) in &self.engine.channels {
-            if *own == channel {
-                let shared = Arc::clone(&self.outlet.shared);
-                self.workers.spawn(channels::send(channel, Arc::clone(data_channel), shared));
-            }
-        }
-        self.report_open();
+        self.channels = Some(channels);
     }
 
     fn report_open(&mut self) {
-        if self.link_up && self.channels_open.len() == Channel::ALL.len() {
-            self.watchdog.handle_open();
-            self.outlet.shared.channels_open.store(true, Ordering::Release);
-            self.outlet.state(LinkState::Connected);
+        if !self.link_up || !self.is_open {
+            return;
         }
+        // Taken once: a link that comes back has its senders.
+        for (channel, data_channel) in self.channels.take().into_iter().flatten() {
+            self.workers.spawn(channels::send(channel, data_channel, Arc::clone(&self.outlet.shared)));
+        }
+        self.watchdog.handle_open();
+        self.outlet.shared.channels_open.store(true, Ordering::Release);
+        self.outlet.state(LinkState::Connected);
+        self.outlet.shared.announce();
     }
 
     fn send_candidate(&self, candidate: RTCIceCandidateInit) {
