@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farwheel_peer::signaling::{Client, IceServer, PeerId, Role};
-use farwheel_peer::{Channel, Connection, Event, Events, LinkState, Manners, Signal, Video};
+use farwheel_peer::{Channel, Connection, Event, Events, Manners, Signal, Video};
 use farwheel_proto::control::event::{self, Stamp};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -51,8 +51,6 @@ pub(super) async fn run(
         heard_at: None,
         reset_at: None,
         stopping: Stopping::No,
-        greeting: Greeting::Answered,
-        unanswered: 0,
         loss_from: None,
     };
     let mut tick = tokio::time::interval(TICK);
@@ -96,14 +94,6 @@ enum Stopping {
     Said,
 }
 
-/// How far the first words on a link have come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Greeting {
-    Due { connected_at: Instant },
-    Said { at: Instant },
-    Answered,
-}
-
 struct Worker {
     config: Config,
     shared: Arc<Shared>,
@@ -122,9 +112,6 @@ struct Worker {
     heard_at: Option<Instant>,
     reset_at: Option<Instant>,
     stopping: Stopping,
-    greeting: Greeting,
-    /// Links in a row on which the robot did not answer the greeting.
-    unanswered: u32,
     loss_from: Option<(Instant, u64, u64)>,
 }
 
@@ -153,8 +140,7 @@ impl Worker {
 
     fn handle_tick(&mut self, now: Instant) {
         self.plan.handle_timeout(now);
-        self.watch_greeting(now);
-        if self.is_linked() && matches!(self.greeting, Greeting::Said { .. } | Greeting::Answered) {
+        if self.is_linked() {
             let ping = lock(&self.shared.clock).poll_ping(now);
             if let (Some(ping), Some(link)) = (ping, &self.link) {
                 // Lossy by nature: the next ping comes in half a second.
@@ -181,33 +167,6 @@ impl Worker {
             }
         }
         self.refresh_stats(now);
-    }
-
-    /// Greets a robot that stays silent, and builds the link again when it does not answer.
-    fn watch_greeting(&mut self, now: Instant) {
-        if !self.is_linked() {
-            return;
-        }
-        match self.greeting {
-            Greeting::Due { connected_at } => {
-                if now.saturating_duration_since(connected_at) >= GREET_ANYWAY {
-                    self.greet(now);
-                }
-            }
-            Greeting::Said { at } => {
-                if self.dialogue.welcome().is_some() {
-                    self.greeting = Greeting::Answered;
-                    self.unanswered = 0;
-                } else if now.saturating_duration_since(at) >= ANSWER_MAX && self.unanswered < UNANSWERED_MAX
-                {
-                    self.unanswered += 1;
-                    tracing::warn!(attempt = self.unanswered, "the robot does not answer; connecting again");
-                    let silence = LinkState::Failed(farwheel_peer::Failure::Silence);
-                    self.plan.handle(plan::Input::Link(silence), now);
-                }
-            }
-            Greeting::Answered => {}
-        }
     }
 
     fn say_stop(&mut self) {
@@ -418,11 +377,5 @@ const TICK: Duration = Duration::from_millis(20);
 const SILENCE_MAX: Duration = Duration::from_millis(500);
 /// From taking the stop flag out to asking for the reset: five commands.
 const RESET_AFTER: Duration = Duration::from_millis(100);
-/// A robot's telemetry comes every 50 ms; without any it is greeted after this long.
-const GREET_ANYWAY: Duration = Duration::from_millis(300);
-/// An answer takes one round trip; after this long the channel counts as lost.
-const ANSWER_MAX: Duration = Duration::from_millis(1500);
-/// A robot that never answers is watched all the same.
-const UNANSWERED_MAX: u32 = 3;
 const GOODBYE: Duration = Duration::from_millis(60);
 const CLOSE_MAX: Duration = Duration::from_millis(120);

@@ -10,7 +10,7 @@ use farwheel_proto::control::place::{Outline, Place};
 use farwheel_proto::control::probe::Pong;
 use farwheel_proto::control::{Status as RobotStatus, Telemetry};
 
-use super::{Greeting, Worker};
+use super::Worker;
 use crate::script::Pose;
 use crate::session::hands::{self, lock};
 use crate::session::plan;
@@ -131,18 +131,6 @@ impl Worker {
             return;
         }
         self.change(|status| status.connected += 1);
-        self.greeting = Greeting::Due { connected_at: now };
-    }
-
-    /// Speaks to the robot for the first time on this link.
-    ///
-    /// Not before it was heard: a message that overtakes the other side's opening of its channels makes the engine
-    /// lose that channel ("there already exists a stream"), and telemetry shows that they are open.
-    pub(super) fn greet(&mut self, now: Instant) {
-        if !matches!(self.greeting, Greeting::Due { .. }) {
-            return;
-        }
-        self.greeting = Greeting::Said { at: now };
         self.dialogue.handle_connected();
         lock(&self.shared.clock).handle_connection();
         if let (Some(hands), Some(link)) = (&self.hands, &self.link) {
@@ -181,7 +169,6 @@ impl Worker {
             Ok(Telemetry::Fast(fast)) => {
                 self.heard_at = Some(now);
                 self.plan.handle(plan::Input::Heard, now);
-                self.greet(now);
                 lock(&self.shared.figures).handle_fast(&fast);
                 if let Some(hands) = &self.hands {
                     hands.sender().handle_telemetry(&fast, now);
