@@ -1,7 +1,9 @@
 use farwheel_proto::video::Bitrate;
 
 use super::*;
+use crate::decode::{self, Decoder};
 use crate::frame::Pool;
+use crate::psnr;
 use crate::strip::Stamp;
 use crate::test_picture::TestPicture;
 
@@ -100,6 +102,77 @@ fn pictures_keep_near_their_share() {
     let mean = sizes.iter().sum::<usize>() / sizes.len();
     assert!((3300..4800).contains(&mean), "{mean} bytes, the share is 4166");
     assert!(sizes[197] < mean * 2, "p99 is {} with a mean of {mean}", sizes[197]);
+}
+
+#[test]
+fn only_a_large_picture_on_several_cores_is_cut() {
+    for (size, cores, want) in [
+        (Size::new(1280, 720), 2, 2),
+        (Size::new(1280, 718), 2, 1),
+        (Size::new(1280, 720), 1, 1),
+        (Size::new(1920, 1080), 16, 2),
+        (Size::new(720, 1280), 2, 2),
+        (Size::new(640, 480), 2, 1),
+    ] {
+        assert_eq!(openh264::slices(size, cores), want, "{size} on {cores} cores");
+    }
+}
+
+/// Large pictures at 1 Mbit/s in two slices, whatever the machine.
+fn in_two_slices() -> (openh264::Encoder, Camera) {
+    let size = Size::new(1280, 720);
+    let target = Target { bitrate: Bitrate(1_000_000), size, fps: 30 };
+    (openh264::Encoder::open(Config::default(), target, 2).unwrap(), Camera::new(size))
+}
+
+#[test]
+fn a_picture_in_two_slices_comes_out_whole_and_at_once() {
+    let (mut encoder, mut camera) = in_two_slices();
+    let mut decoder = Decoder::new(decode::Config::default());
+    for index in 0..40 {
+        if index == 20 {
+            encoder.force_keyframe();
+        }
+        let frame = camera.next();
+        let (data, kind) = encoder.encode(&frame).unwrap();
+        let (want, nals) =
+            if index % 20 == 0 { (FrameKind::Key, vec![7, 8, 5, 5]) } else { (FrameKind::Delta, vec![1, 1]) };
+        assert_eq!((kind, nal_kinds(&data)), (want, nals), "picture {index}");
+        let shown = decoder.decode(&data, frame.captured_at).unwrap().frame;
+        // Only the same picture is as like as that: the one before is shifted.
+        assert!(psnr::luma(&shown, &frame) > 30.0, "picture {index} has {} dB", psnr::luma(&shown, &frame));
+    }
+}
+
+#[test]
+fn a_picture_in_two_slices_stays_small_after_standing_still() {
+    let (mut encoder, mut camera) = in_two_slices();
+    for _ in 0..60 {
+        encoder.encode(&camera.next()).unwrap();
+    }
+    let still = camera.next();
+    for _ in 0..60 {
+        encoder.encode(&still).unwrap();
+    }
+    let sizes: Vec<_> = (0..30).map(|_| encoder.encode(&camera.next()).unwrap().0.len()).collect();
+    // Without a finest quantiser the first one has thirty times its share of 4167 bytes.
+    assert!(sizes.iter().all(|&bytes| bytes < 3 * 4167), "{sizes:?}");
+}
+
+#[test]
+fn a_rate_change_keeps_large_pictures_near_their_share() {
+    let size = Size::new(1280, 720);
+    let target = |kbps| Target { bitrate: Bitrate::from_kbps(kbps), size, fps: 30 };
+    let mut encoder = Encoder::open(Config::default(), target(1500)).unwrap();
+    let mut camera = Camera::new(size);
+    rate_kbps(&mut encoder, &mut camera, 30);
+    encoder.set_target(target(500)).unwrap();
+    rate_kbps(&mut encoder, &mut camera, 5);
+    let mut sizes: Vec<_> = (0..100).map(|_| encoder.encode(&camera.next()).unwrap().data.len()).collect();
+    sizes.sort_unstable();
+    let mean = sizes.iter().sum::<usize>() / sizes.len();
+    assert!((1600..2700).contains(&mean), "{mean} bytes, the share is 2083");
+    assert!(sizes[98] < mean * 2, "p99 is {} with a mean of {mean}", sizes[98]);
 }
 
 #[test]
