@@ -1,7 +1,8 @@
 """GStreamer as a peer: webrtcbin, x264 zerolatency at a fixed rate.
 
 webrtcbin.py send|recv FOLDER TEXTURE WIDTH HEIGHT FPS SECONDS KBPS
-Descriptions are exchanged, complete with candidates, through files in FOLDER; `recv` prints the figures as JSON.
+Descriptions are exchanged, complete with candidates, through files in FOLDER. SECONDS count from the first picture shown;
+then `recv` prints the figures as JSON. `send` runs until it is ended.
 """
 
 import os
@@ -26,6 +27,8 @@ width, height, fps, seconds, kbps = map(int, sys.argv[4:9])
 Gst.init(None)
 loop = GLib.MainLoop()
 picture = measuring.Picture(texture, width, height)
+# Longest time to the first picture.
+PATIENCE_S = 20
 # GObject promises and replies that must outlive their callbacks.
 kept = []
 
@@ -115,6 +118,12 @@ def receiver():
     pipeline.add(peer)
     shown, begun = [], []
 
+    def begin(at):
+        # The first key frame may be sent before the connection is up, and then the first picture is the next one, some
+        # seconds later: that is the time of the connection, not of the pictures.
+        begun.append(at)
+        GLib.timeout_add(int(seconds * 1000), loop.quit)
+
     def take(sink):
         at = time.time()
         sample = sink.emit("pull-sample")
@@ -125,6 +134,8 @@ def receiver():
         luma = np.frombuffer(mapped.data, np.uint8)[: stride * high].reshape(high, stride)[:, :wide]
         stamp = measuring.read(luma)
         if stamp is not None:
+            if not begun:
+                begin(at)
             # PSNR of every tenth picture: it costs more than decoding one.
             shown.append((at, stamp, picture.psnr(luma, stamp) if len(shown) % 10 == 0 else None))
         sample.get_buffer().unmap(mapped)
@@ -141,10 +152,6 @@ def receiver():
         pad.link(screen.get_static_pad("sink"))
         screen.get_by_name("screen").connect("new-sample", take)
 
-    def gathered(sdp):
-        publish("answer", sdp)
-        begun.append(time.time())
-
     def answer():
         offer = description(GstWebRTC.WebRTCSDPType.OFFER, await_text("offer"))
 
@@ -155,9 +162,9 @@ def receiver():
         peer.emit("set-remote-description", offer, Gst.Promise.new_with_change_func(create))
 
     peer.connect("pad-added", show)
-    when_gathered(peer, gathered)
+    when_gathered(peer, lambda sdp: publish("answer", sdp))
     threading.Thread(target=answer, daemon=True).start()
-    return pipeline, lambda: measuring.report(shown, begun[0], begun[0] + seconds)
+    return pipeline, lambda: measuring.report(shown, begun[0], begun[0] + seconds) if begun else print('{"frames": 0}')
 
 
 pipeline, finish = sender() if side == "send" else receiver()
@@ -172,7 +179,7 @@ def failed(_, message):
 
 bus.connect("message::error", failed)
 pipeline.set_state(Gst.State.PLAYING)
-GLib.timeout_add_seconds(seconds + (4 if side == "send" else 2), loop.quit)
+GLib.timeout_add_seconds(seconds + PATIENCE_S, loop.quit)
 loop.run()
 if finish:
     finish()
