@@ -70,10 +70,11 @@ impl Outbox {
     }
 }
 
-/// The library's defaults cost 137 KiB for each idle connection, these 13 KiB.
+/// The library's defaults cost 137 KiB for each idle connection, these 12 (docs/MEASUREMENTS.md). Messages are small; a
+/// large one takes some more reads.
 pub(crate) fn websocket_config(limits: &Limits) -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(4 * 1024)
+        .read_buffer_size(1024)
         .write_buffer_size(0)
         .max_write_buffer_size(256 * 1024)
         .max_message_size(Some(limits.message_bytes))

@@ -23,6 +23,9 @@ pub(crate) fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor> {
         .with_no_client_auth()
         .with_single_cert(chain, secret)
         .with_context(|| format!("{} and {} do not belong together", cert.display(), key.display()))?;
+    // Connections last for hours: to keep what would shorten the next handshake costs each of them more than it saves.
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
