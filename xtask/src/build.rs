@@ -31,20 +31,62 @@ pub(crate) enum Profile {
 pub(crate) fn binaries(profile: Profile) -> Result<Binaries> {
     let mut args =
         vec!["build", "--locked", "-p", "farwheel", "-p", "farwheel-robot", "-p", "farwheel-signaling"];
-    let folder = match profile {
-        Profile::Dev => "debug",
-        Profile::Release => {
-            args.push("--release");
-            "release"
-        }
-    };
+    args.extend(profile.option());
     cargo(&args)?;
-    let out = target_dir()?.join(folder);
-    Ok(Binaries {
-        app: out.join("farwheel"),
-        robot: out.join("farwheel-robot"),
-        signaling: out.join("farwheel-signaling"),
-    })
+    Binaries::of(profile)
+}
+
+impl Profile {
+    fn option(self) -> Option<&'static str> {
+        match self {
+            Self::Dev => None,
+            Self::Release => Some("--release"),
+        }
+    }
+
+    fn folder(self) -> Result<PathBuf> {
+        let name = match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        };
+        Ok(target_dir()?.join(name))
+    }
+}
+
+impl Binaries {
+    fn of(profile: Profile) -> Result<Self> {
+        let out = profile.folder()?;
+        Ok(Self {
+            app: out.join("farwheel"),
+            robot: out.join("farwheel-robot"),
+            signaling: out.join("farwheel-signaling"),
+        })
+    }
+}
+
+/// What `cargo xtask bench` runs.
+pub(crate) struct Measured {
+    /// The programs.
+    pub(crate) programs: Binaries,
+    /// Writes the texture of the measuring picture.
+    pub(crate) texture: PathBuf,
+    /// Times the way of a picture to the graphics card.
+    pub(crate) upload: PathBuf,
+}
+
+/// Builds the programs and the examples that measure, all at once: they share one build of their dependencies.
+///
+/// # Errors
+/// If cargo fails.
+pub(crate) fn measured(profile: Profile) -> Result<Measured> {
+    let mut args = vec!["build", "--locked", "--workspace"];
+    args.extend(["--bin", "farwheel", "--bin", "farwheel-robot", "--bin", "farwheel-signaling"]);
+    args.extend(["--example", "texture", "--example", "upload"]);
+    args.extend(profile.option());
+    cargo(&args)?;
+    let examples = profile.folder()?.join("examples");
+    let (texture, upload) = (examples.join("texture"), examples.join("upload"));
+    Ok(Measured { programs: Binaries::of(profile)?, texture, upload })
 }
 
 /// Runs cargo at the workspace's root.

@@ -17,7 +17,8 @@ pub fn report(session: &Session) -> Value {
     let status = session.status();
     let mut figures = session.figures();
     let summary = figures.summary(now);
-    let stages = figures.stages();
+    let stages_ms: Vec<(&str, f64)> =
+        figures.journey().medians().into_iter().map(|(stage, took)| (stage.name(), ms(took))).collect();
     let fps_now = figures.fps(now);
     drop(figures);
     let best = summary.by_strip.unwrap_or(summary.by_header);
@@ -26,16 +27,6 @@ pub fn report(session: &Session) -> Value {
     let shown_for = lasted - totals.first_picture.map_or(0.0, |first| first.as_secs_f64());
     let size = totals.size.map(|size| [size.width, size.height]);
     let row = |name: &str| summary.rows.iter().find(|(known, _)| *known == name).map(|(_, p)| points(p));
-    let stages_ms: Vec<(&str, f64)> = [
-        ("capture", stages.capture),
-        ("encode", stages.encode),
-        ("network", stages.network),
-        ("decode", stages.decode),
-        ("present", stages.present),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| value.map(|value| (name, ms(value))))
-    .collect();
     json!({
         "method": if summary.by_strip.is_some() { "strip" } else { "header" },
         "seconds": lasted,

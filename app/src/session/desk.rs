@@ -302,7 +302,9 @@ impl Backend for Desk {
                     && stay.presented != presented
                 {
                     stay.presented = presented;
-                    stay.session.figures().handle_shown(shown.id, shown.drawn_at);
+                    let mut figures = stay.session.figures();
+                    figures.handle_shown(shown.id, shown.drawn_at);
+                    figures.handle_upload(shown.upload, shown.drawn_at);
                 }
                 let status = stay.session.status();
                 model.notices.extend(stay.session.take_notices());

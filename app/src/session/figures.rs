@@ -7,6 +7,8 @@ use farwheel_proto::age::{Histogram, PictureAge, Report};
 use farwheel_proto::control::telemetry::{Fast, Slow};
 use farwheel_proto::video::{FrameId, Size};
 
+use super::journey::Journey;
+
 /// What the decode thread knows of one picture.
 #[derive(Clone, Copy, Debug)]
 pub struct Decoded {
@@ -18,6 +20,8 @@ pub struct Decoded {
     pub stamped: Option<Instant>,
     /// When its last packet arrived.
     pub arrived_at: Instant,
+    /// When the decoder got it.
+    pub begun_at: Instant,
     /// Time spent decoding.
     pub decode: Duration,
     /// When it came out of the decoder.
@@ -53,6 +57,7 @@ pub struct Figures {
     // Full: the oldest of 64 goes; nothing is presented so late.
     recent: VecDeque<Decoded>,
     stages: Stages,
+    journey: Journey,
     network: Histogram,
     decode: Histogram,
     present: Histogram,
@@ -110,6 +115,7 @@ impl Figures {
             strips: 0,
             recent: VecDeque::new(),
             stages: Stages::default(),
+            journey: Journey::new(now + left_out),
             network: Histogram::default(),
             decode: Histogram::default(),
             present: Histogram::default(),
@@ -130,6 +136,7 @@ impl Figures {
         self.totals.bytes += picture.bytes as u64;
         self.totals.size = Some(picture.size);
         self.arrivals.add(picture.arrived_at, picture.bytes);
+        self.journey.handle_decoded(&picture);
         let decode = picture.decoded_at.saturating_duration_since(picture.arrived_at);
         self.decode.record(decode);
         smooth(&mut self.stages.decode, decode);
@@ -177,8 +184,14 @@ impl Figures {
         }
     }
 
-    /// Takes slow telemetry.
-    pub fn handle_slow(&mut self, slow: &Slow) {
+    /// Takes the time that handing a picture to the graphics card took, at `now`.
+    pub fn handle_upload(&mut self, took: Duration, now: Instant) {
+        self.journey.handle_upload(took, now);
+    }
+
+    /// Takes slow telemetry that arrived at `now`.
+    pub fn handle_slow(&mut self, slow: &Slow, now: Instant) {
+        self.journey.handle_slow(slow, now);
         let us = |value: Option<u32>| value.map(|us| Duration::from_micros(us.into()));
         let capture = us(slow.capture_us).unwrap_or_default() + us(slow.convert_us).unwrap_or_default();
         self.stages.capture = slow.capture_us.map(|_| capture);
@@ -221,7 +234,12 @@ impl Figures {
         self.shown.sum(now) as f32
     }
 
-    /// Where the time goes.
+    /// Where each millisecond goes, for a table.
+    pub fn journey(&self) -> &Journey {
+        &self.journey
+    }
+
+    /// Where the time goes, for a bar.
     pub fn stages(&self) -> Stages {
         self.stages
     }
@@ -294,6 +312,7 @@ mod tests {
             captured: Some(at(captured_ms)),
             stamped: Some(at(captured_ms)),
             arrived_at: at(captured_ms + 20),
+            begun_at: at(captured_ms + 21),
             decode: Duration::from_millis(4),
             decoded_at: at(captured_ms + 25),
             size: Size::new(640, 480),
@@ -306,7 +325,7 @@ mod tests {
         let start = Instant::now();
         let mut figures = Figures::new(start, Duration::ZERO);
         let slow = Slow { capture_us: Some(1000), encode_us: Some(5000), ..Slow::default() };
-        figures.handle_slow(&slow);
+        figures.handle_slow(&slow, start);
         for i in 0..60u16 {
             let captured_ms = u64::from(i) * 100 / 3;
             figures.handle_decoded(picture(i, start, captured_ms));

@@ -12,6 +12,7 @@ pub mod dialogue;
 pub mod figures;
 pub mod grip;
 pub mod hands;
+pub mod journey;
 pub mod plan;
 pub mod problem;
 pub mod record;

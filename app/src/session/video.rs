@@ -61,6 +61,7 @@ pub(super) fn spawn(mut frames: Frames, connection: Weak<Connection>, setup: Set
 
 impl Setup {
     fn decode(&self, decoder: &mut Decoder, frame: &EncodedFrame, connection: &Weak<Connection>) {
+        let begun_at = Instant::now();
         let captured = self.captured(frame);
         match decoder.decode(&frame.data, captured.unwrap_or(frame.arrived_at)) {
             Ok(picture) => {
@@ -84,6 +85,7 @@ impl Setup {
                         captured,
                         stamped,
                         arrived_at: frame.arrived_at,
+                        begun_at,
                         decode: picture.spent,
                         decoded_at,
                         size: picture.frame.size,

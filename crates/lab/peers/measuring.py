@@ -1,7 +1,7 @@
 """The measuring picture and its figures (docs/MEASUREMENTS.md) for peers that are not ours.
 
-The texture is the one our own test camera draws (`cargo run -p farwheel-media --example texture -- W H FILE`), the path
-of the crop and the strip are those of crates/media: so every peer codes the same pictures.
+The texture is the one our own test camera draws (the example `texture` of crates/media writes it), the path of the crop
+and the strip are those of crates/media: so every peer codes the same pictures.
 """
 
 import json

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::{Figures, Format, Points, machine, peers, report};
-use crate::build::{Binaries, Profile, binaries, target_dir};
+use crate::build::{Binaries, Profile, measured, target_dir};
 use crate::packages::{self, BUILD, PEERS, TEST};
 use crate::process::Running;
 use crate::step::step;
@@ -45,10 +45,27 @@ const FORMATS: [Format; 3] = [
 struct Session {
     #[serde(flatten)]
     figures: Figures,
-    /// Median milliseconds of each stage, in the order of the path.
+    /// Median milliseconds of each stage that is known.
     stages_ms: Vec<(String, f64)>,
     first_picture_ms: f64,
 }
+
+/// What the example `upload` prints.
+#[derive(Debug, Deserialize)]
+struct Upload {
+    adapter: String,
+    upload_ms: f64,
+}
+
+/// One row of the table of stages.
+struct Stages {
+    format: Format,
+    session: Session,
+    upload: Upload,
+}
+
+/// The stages up to the decoded picture, as `--stats-json` names them, in the order of the path.
+const STAGES: [&str; 7] = ["capture", "colour", "encode", "packetise", "wire", "assemble", "decode"];
 
 struct Row {
     format: Format,
@@ -64,21 +81,22 @@ struct Row {
 pub(crate) fn run(args: &Args) -> Result<()> {
     step("system packages", || packages::ensure(&[&BUILD, &TEST, &PEERS]))?;
     let profile = if args.dev { Profile::Dev } else { Profile::Release };
-    let programs = step("build", || binaries(profile))?;
+    let built = step("build", || measured(profile))?;
     let folder = target_dir()?.join("bench");
     std::fs::create_dir_all(&folder)?;
-    let (mut rows, mut sessions) = (Vec::new(), Vec::new());
+    let (mut rows, mut stages) = (Vec::new(), Vec::new());
     for format in FORMATS {
-        let texture = peers::texture(format, &folder)?;
+        let texture = peers::texture(&built.texture, format, &folder)?;
         let mut row = |peer, work: &mut dyn FnMut() -> Result<Figures>| -> Result<()> {
             let figures = step(&format!("{format} {peer}"), work)?;
             rows.push(Row { format, peer, figures, load: machine::load() });
             Ok(())
         };
         row("Farwheel", &mut || {
-            let session = farwheel(&programs, format, args, &folder)?;
+            let session = farwheel(&built.programs, format, args, &folder)?;
             let figures = session.figures.clone();
-            sessions.push((format, session));
+            let upload = upload(&built.upload, format)?;
+            stages.push(Stages { format, session, upload });
             Ok(figures)
         })?;
         if !args.alone {
@@ -89,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             row("Chromium", &mut || peers::chromium(format, &texture, args.seconds, warm_up, &driver))?;
         }
     }
-    let text = tables(args, &rows, &sessions)?;
+    let text = tables(args, &rows, &stages)?;
     println!("\n{text}");
     if args.dry_run { Ok(()) } else { report::write("loopback", &text) }
 }
@@ -118,7 +136,14 @@ fn farwheel(programs: &Binaries, format: Format, args: &Args, folder: &Path) -> 
     serde_json::from_str(&text).with_context(|| format!("figures of the app: {text}"))
 }
 
-fn tables(args: &Args, rows: &[Row], sessions: &[(Format, Session)]) -> Result<String> {
+/// Apart from the rest, because what runs there has no window.
+fn upload(program: &Path, format: Format) -> Result<Upload> {
+    let pictures = 2 * format.fps;
+    let numbers = [format.width, format.height, format.fps, pictures].map(|n| n.to_string());
+    peers::json(Command::new(program).args(numbers), None)
+}
+
+fn tables(args: &Args, rows: &[Row], stages: &[Stages]) -> Result<String> {
     let mut out = String::new();
     writeln!(
         out,
@@ -146,19 +171,50 @@ fn tables(args: &Args, rows: &[Row], sessions: &[(Format, Session)]) -> Result<S
         )?;
         anyhow::ensure!(figures.frames > 0, "{peer} showed no picture at {format}");
     }
-    writeln!(out, "\nWhere Farwheel's time goes, median ms of each stage:\n")?;
-    for (index, (format, session)) in sessions.iter().enumerate() {
-        if index == 0 {
-            let names: Vec<_> = session.stages_ms.iter().map(|(name, _)| name.as_str()).collect();
-            writeln!(out, "| picture | {} | connect to first picture |", names.join(" | "))?;
-            writeln!(out, "|---|{}---|", "---|".repeat(names.len()))?;
-        }
-        let values: Vec<_> = session.stages_ms.iter().map(|(_, ms)| format!("{ms:.2}")).collect();
-        writeln!(out, "| {format} | {} | {:.0} |", values.join(" | "), session.first_picture_ms)?;
+    out.push_str(&stage_table(stages)?);
+    Ok(out)
+}
+
+fn stage_table(stages: &[Stages]) -> Result<String> {
+    let mut out = String::from("\nWhere Farwheel's time goes, median ms of each stage:\n\n");
+    let names = STAGES.join(" | ");
+    writeln!(out, "| picture | {names} | sum | frame delay | upload | connect to first picture |")?;
+    writeln!(out, "|---|{}---|---|---|---|", "---|".repeat(STAGES.len()))?;
+    for Stages { format, session, upload } in stages {
+        let known = |name: &str| session.stages_ms.iter().find(|(known, _)| known == name).map(|(_, ms)| *ms);
+        let values =
+            STAGES.map(|name| known(name).map_or("-".to_owned(), |ms| format!("{ms:.2}"))).join(" | ");
+        let sum: f64 = STAGES.iter().filter_map(|name| known(name)).sum();
+        let (delay, upload_ms) = (session.figures.frame_delay_ms.p50, upload.upload_ms);
+        let first = session.first_picture_ms;
+        writeln!(out, "| {format} | {values} | {sum:.2} | {delay:.2} | {upload_ms:.2} | {first:.0} |")?;
+    }
+    if let Some(Stages { upload, .. }) = stages.first() {
+        let adapter = &upload.adapter;
+        writeln!(out, "\nUpload is measured apart, by the app's renderer without a window, on {adapter}.")?;
     }
     Ok(out)
 }
 
 fn points(points: Points) -> String {
     format!("{:.1} / {:.1} / {:.1}", points.p50, points.p95, points.p99)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_that_is_not_known_is_left_out_of_the_sum() {
+        let session = r#"{"frames": 9, "frame_delay_ms": {"p50": 3.5, "p95": 4, "p99": 5}, "first_picture_ms": 81.4,
+            "stages_ms": [["capture", 0.5], ["encode", 2.0], ["wire", 0.25], ["upload", 9.0]]}"#;
+        let row = Stages {
+            format: FORMATS[0],
+            session: serde_json::from_str(session).unwrap(),
+            upload: Upload { adapter: "card".into(), upload_ms: 0.125 },
+        };
+        let table = stage_table(&[row]).unwrap();
+        let want = "| 640x480@30 | 0.50 | - | 2.00 | - | 0.25 | - | - | 2.75 | 3.50 | 0.12 | 81 |";
+        assert!(table.contains(want), "{table}");
+    }
 }

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
 
 use super::{Figures, Format};
 use crate::process::Running;
@@ -19,23 +20,11 @@ fn scripts() -> PathBuf {
 /// Draws the texture that every peer cuts its pictures from.
 ///
 /// # Errors
-/// If it can't be built or written.
-pub(crate) fn texture(format: Format, folder: &Path) -> Result<PathBuf> {
+/// If it can't be written.
+pub(crate) fn texture(program: &Path, format: Format, folder: &Path) -> Result<PathBuf> {
     let path = folder.join(format!("texture-{}x{}.i420", format.width, format.height));
-    let (width, height) = (format.width.to_string(), format.height.to_string());
-    let file = path.to_string_lossy().into_owned();
-    crate::build::cargo(&[
-        "run",
-        "--quiet",
-        "-p",
-        "farwheel-media",
-        "--example",
-        "texture",
-        "--",
-        &width,
-        &height,
-        &file,
-    ])?;
+    let mut draw = Command::new(program);
+    crate::build::run(draw.args([format.width, format.height].map(|n| n.to_string())).arg(&path))?;
     Ok(path)
 }
 
@@ -89,7 +78,11 @@ pub(crate) fn chromium(
     json(Command::new(PYTHON).arg("-B").arg(scripts().join("chromium_figures.py")), Some(&rows.stdout))
 }
 
-fn json(command: &mut Command, input: Option<&[u8]>) -> Result<Figures> {
+/// Runs a program to its end and reads the last line it printed.
+///
+/// # Errors
+/// If it can't be started or prints something else.
+pub(crate) fn json<T: DeserializeOwned>(command: &mut Command, input: Option<&[u8]>) -> Result<T> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut child = command.spawn().context("start a peer")?;
     if let (Some(mut stdin), Some(bytes)) = (child.stdin.take(), input) {

@@ -181,7 +181,7 @@ impl Worker {
                 self.change(|status| status.fast = Some((fast, now)));
             }
             Ok(Telemetry::Slow(slow)) => {
-                lock(&self.shared.figures).handle_slow(&slow);
+                lock(&self.shared.figures).handle_slow(&slow, now);
                 self.change(|status| status.slow = Some(slow));
             }
             Err(e) => tracing::debug!(error = %e, "telemetry not understood"),
