@@ -1,7 +1,7 @@
 //! `farwheel view`: pictures for other programs, as y4m.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,15 +92,15 @@ impl Writer {
     /// Starts to write to `path` (`-` is stdout); pictures are scaled to `size`, or to the size of the first one.
     pub(super) fn start(path: &Path, slot: Slot, size: Option<Size>) -> anyhow::Result<Self> {
         use anyhow::Context as _;
-        let mut stream: Box<dyn Write + Send> = if path == Path::new("-") {
-            Box::new(io::stdout())
+        let output = if path == Path::new("-") {
+            Output::Stdout
         } else {
-            Box::new(File::create(path).with_context(|| format!("create {}", path.display()))?)
+            Output::File(File::create(path).with_context(|| format!("create {}", path.display()))?)
         };
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name("y4m".into()).spawn({
             let (stop, slot) = (Arc::clone(&stop), slot.clone());
-            move || write(&mut stream, &slot, size, &stop)
+            move || write(output, &slot, size, &stop)
         })?;
         let waiter = thread.thread().clone();
         slot.on_put(move || waiter.unpark());
@@ -153,19 +153,35 @@ impl Writer {
     }
 }
 
-fn write(stream: &mut dyn Write, slot: &Slot, size: Option<Size>, stop: &AtomicBool) -> io::Result<()> {
+/// Where the pictures go.
+enum Output {
+    /// Opened when their size is known, because that decides how much the pipe may hold.
+    Stdout,
+    File(File),
+}
+
+impl Output {
+    fn open(self, size: Size) -> io::Result<File> {
+        match self {
+            Self::Stdout => y4m::stdout(size),
+            Self::File(file) => Ok(file),
+        }
+    }
+}
+
+fn write(output: Output, slot: &Slot, size: Option<Size>, stop: &AtomicBool) -> io::Result<()> {
     let mut scaler = Scaler::new();
-    let mut writer: Option<(y4m::Writer<&mut dyn Write>, Size)> = None;
-    let mut stream = Some(stream);
+    let mut writer: Option<(y4m::Writer<File>, Size)> = None;
+    let mut output = Some(output);
     while !stop.load(Ordering::Acquire) {
         let Some(picture) = slot.take() else {
             std::thread::park_timeout(Duration::from_millis(100));
             continue;
         };
-        if let Some(stream) = stream.take() {
+        if let Some(output) = output.take() {
             let size = size.unwrap_or(picture.frame.size);
             // The rate is nominal: pictures are written when they come.
-            writer = Some((y4m::Writer::new(stream, size, 30)?, size));
+            writer = Some((y4m::Writer::new(output.open(size)?, size, 30)?, size));
         }
         if let Some((writer, size)) = &mut writer {
             writer.write(&scaler.scale(&picture.frame, *size))?;
