@@ -475,7 +475,12 @@ impl Rig {
     fn picture(&mut self, kind: FrameKind, bytes: usize) -> Vec<Packet> {
         let index = self.sent.len();
         let fill = |n: usize| (index * 31 + n * 7) as u8 | 1;
-        let slice = |header: u8| [vec![0, 0, 0, 1, header], (0..bytes).map(fill).collect()].concat();
+        // Every other picture comes in two slices.
+        let cut = bytes / 2 * (index % 2);
+        let slice = |header: u8| -> Vec<u8> {
+            let cuts = [0..cut, cut..bytes].into_iter().filter(|cut| !cut.is_empty());
+            cuts.flat_map(|cut| [0, 0, 0, 1, header].into_iter().chain(cut.map(fill))).collect()
+        };
         let annex_b: Bytes = match kind {
             FrameKind::Key => {
                 [&[0, 0, 0, 1, 0x67, 0x42, fill(1), 0, 0, 0, 1, 0x68, 0xce][..], &slice(0x65)].concat().into()
