@@ -163,15 +163,16 @@ fn a_picture_in_two_slices_stays_small_after_standing_still() {
 fn a_rate_change_keeps_large_pictures_near_their_share() {
     let size = Size::new(1280, 720);
     let target = |kbps| Target { bitrate: Bitrate::from_kbps(kbps), size, fps: 30 };
-    let mut encoder = Encoder::open(Config::default(), target(1500)).unwrap();
+    let mut encoder = Encoder::open(Config::default(), target(2000)).unwrap();
     let mut camera = Camera::new(size);
     rate_kbps(&mut encoder, &mut camera, 30);
-    encoder.set_target(target(500)).unwrap();
+    encoder.set_target(target(800)).unwrap();
     rate_kbps(&mut encoder, &mut camera, 5);
     let mut sizes: Vec<_> = (0..100).map(|_| encoder.encode(&camera.next()).unwrap().data.len()).collect();
     sizes.sort_unstable();
     let mean = sizes.iter().sum::<usize>() / sizes.len();
-    assert!((1600..2700).contains(&mean), "{mean} bytes, the share is 2083");
+    assert!((2500..3600).contains(&mean), "{mean} bytes, the share is 3333");
+    // Two threads do not choose the same each time: 1.6 to 1.7 times the mean in 25 runs.
     assert!(sizes[98] < mean * 2, "p99 is {} with a mean of {mean}", sizes[98]);
 }
 
