@@ -63,6 +63,11 @@ impl<H: Host> Rooms<H> {
 
     /// Checks the credentials, and how often the address gave wrong ones.
     fn log_in(&mut self, ip: IpAddr, auth: &Auth, now: Instant) -> Result<Vec<Permission>, Refusal> {
+        if let Auth::Anonymous { .. } = auth {
+            // Who asks without a token guesses nothing: it is not counted, so that it locks nobody out.
+            let refusal = || Refusal::new(ErrorCode::Unauthorized, "this server wants a token");
+            return self.host.authorise(auth).ok_or_else(refusal);
+        }
         let fresh = login_bucket(&self.config.limits, now);
         let mut bucket = self.addresses.get(&ip).map_or(fresh, |a| a.failed_logins);
         // A trial run: only a failure takes a token.
@@ -76,10 +81,7 @@ impl<H: Host> Rooms<H> {
         self.forget_idle_addresses(now);
         self.addresses.entry(ip).or_insert(Address { sessions: 0, failed_logins: fresh }).failed_logins =
             bucket;
-        Err(match auth {
-            Auth::Token { .. } => Refusal::new(ErrorCode::Unauthorized, "the token is not valid here"),
-            Auth::Anonymous { .. } => Refusal::new(ErrorCode::Unauthorized, "this server wants a token"),
-        })
+        Err(Refusal::new(ErrorCode::Unauthorized, "the token is not valid here"))
     }
 
     /// Addresses that are as good as never seen; many at a time, so that the cost is spread.

@@ -192,6 +192,18 @@ fn a_wrong_token_is_refused_and_the_sixth_is_not_even_looked_at() {
 }
 
 #[test]
+fn asking_without_a_token_is_no_guess_and_locks_nobody_out() {
+    let mut w = world();
+    w.rooms.host_mut().strangers = Strangers::Refused;
+    for _ in 0..20 {
+        let link = w.connect();
+        w.say(link, hello(json!({"anonymous": true})));
+        assert_eq!(failed(&mut w, link), (ErrorCode::Unauthorized, true));
+    }
+    w.client("one with the right token");
+}
+
+#[test]
 fn what_the_token_does_not_allow_is_forbidden() {
     let mut w = world();
     for role in ["robot", "driver", "caller"] {

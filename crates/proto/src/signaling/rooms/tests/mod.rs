@@ -23,6 +23,14 @@ struct World {
 
 struct TestHost {
     counter: u128,
+    strangers: Strangers,
+}
+
+/// What becomes of clients without a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strangers {
+    Welcome,
+    Refused,
 }
 
 impl Host for TestHost {
@@ -39,7 +47,9 @@ impl Host for TestHost {
                 "viewer" => Some(vec![Permission::View]),
                 _ => None,
             },
-            Auth::Anonymous { .. } => Some(Permission::ALL.to_vec()),
+            Auth::Anonymous { .. } => {
+                (self.strangers == Strangers::Welcome).then(|| Permission::ALL.to_vec())
+            }
         }
     }
 
@@ -65,7 +75,7 @@ fn world() -> World {
 #[allow(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
 fn world_with(config: Config) -> World {
     World {
-        rooms: Rooms::new(config, TestHost { counter: 0 }),
+        rooms: Rooms::new(config, TestHost { counter: 0, strangers: Strangers::Welcome }),
         now: Instant::now(),
         inboxes: BTreeMap::new(),
         closed: BTreeMap::new(),
