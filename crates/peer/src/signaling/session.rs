@@ -19,6 +19,9 @@ const GREETING_MAX: Duration = Duration::from_secs(10);
 /// Credentials are renewed this long before they end.
 const RENEWAL: Duration = Duration::from_secs(60);
 
+/// Credentials are renewed this often however long they last.
+const RENEWAL_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// What the session wants done.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -334,8 +337,8 @@ impl Session {
 
 fn renewal(ice_expires: Option<u64>, unix_seconds: u64, now: Instant) -> Option<Instant> {
     let left = Duration::from_secs(ice_expires?.saturating_sub(unix_seconds));
-    // At most once a minute, whatever the two clocks say.
-    Some(now + left.saturating_sub(RENEWAL).max(RENEWAL))
+    // At most once a minute and at least once a day, whatever the two clocks say.
+    Some(now + left.saturating_sub(RENEWAL).clamp(RENEWAL, RENEWAL_MAX))
 }
 
 #[cfg(test)]

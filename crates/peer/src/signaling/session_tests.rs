@@ -187,6 +187,21 @@ fn credentials_are_renewed_a_minute_before_they_end() {
 }
 
 #[test]
+fn no_time_that_a_server_gives_breaks_the_clock() {
+    let mut rig = Rig::new();
+    rig.session.handle_open(rig.now);
+    let limits = Limits { dead_ms: u64::MAX, json_depth: usize::MAX, ..Limits::default() };
+    let (protocols, features) = (Vec::new(), Vec::new());
+    rig.receive(None, ServerMessage::Welcome { protocols, features, limits });
+    let ServerMessage::HelloOk(mut hello) = hello_ok(1, Resumed::No) else { panic!() };
+    (hello.heartbeat_ms, hello.ice_expires) = (u64::MAX, Some(u64::MAX));
+    rig.receive(None, ServerMessage::HelloOk(hello));
+    rig.receive(Some(1), joined(&[]));
+    let due = rig.session.poll_timeout().expect("credentials are renewed some day");
+    assert_eq!(due - rig.now, Duration::from_secs(24 * 3600));
+}
+
+#[test]
 fn what_is_no_message_ends_the_connection_and_an_unknown_one_does_not() {
     let mut rig = Rig::in_room();
     rig.session.handle_text(br#"{"type":"from_the_future"}"#, UNIX_SECONDS, rig.now);

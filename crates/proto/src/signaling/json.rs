@@ -114,7 +114,8 @@ impl ServerFrame {
     /// # Errors
     /// What is wrong with it, see [`ParseError`]; a client ignores [`ParseError::UnknownType`].
     pub fn parse(text: &[u8], limits: &Limits) -> Result<Self, ParseError> {
-        let fields = parse_object(text, limits.queue_bytes, limits.json_depth + WRAPPING_DEPTH)?;
+        let fields =
+            parse_object(text, limits.queue_bytes, limits.json_depth.saturating_add(WRAPPING_DEPTH))?;
         let seq = fields.get("seq").and_then(Value::as_u64);
         let message = parse_message(fields, None, |name| ServerMessage::TYPES.contains(&name))?;
         Ok(Self { seq, message })
