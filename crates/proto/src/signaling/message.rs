@@ -401,6 +401,12 @@ pub struct RoomInfo {
     pub robots: Vec<Peer>,
     /// Peers in it, robots included.
     pub peers: usize,
+    /// Drivers in it: who has the wheel, and who waits for it. Absent if the server does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drivers: Option<usize>,
+    /// Viewers in it. Absent if the server does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub viewers: Option<usize>,
     /// Most peers in it.
     pub max: usize,
     /// Whether newcomers have to wait for a moderator.

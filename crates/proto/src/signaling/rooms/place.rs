@@ -333,10 +333,13 @@ impl<H: Host> Rooms<H> {
             let RoomKey::Open(name) = key else { return None };
             let robots = room.members.iter().filter(|(_, m)| m.role == Role::Robot);
             let robots: Vec<_> = robots.map(|(id, _)| self.peer(key, *id)).collect();
+            let count = |role| room.members.values().filter(|member| member.role == role).count();
             (!robots.is_empty()).then(|| RoomInfo {
                 room: name.clone(),
                 robots,
                 peers: room.members.len(),
+                drivers: Some(count(Role::Driver)),
+                viewers: Some(count(Role::Viewer)),
                 max: self.capacity(Role::Driver),
                 locked: room.access == Access::Locked,
             })

@@ -240,12 +240,27 @@ fn robots_are_listed_with_their_rooms() {
     let (robot, driver) = w.two();
     let lonely = w.client("x");
     w.join(lonely, "no-robot", "driver");
+    for name in ["y", "z"] {
+        let viewer = w.client(name);
+        w.join(viewer, "car", "viewer");
+    }
+    w.messages(driver.link);
     w.say(driver.link, json!({"type": "list_rooms"}));
     let ServerMessage::Rooms { rooms } = w.one(driver.link) else { panic!() };
-    let [RoomInfo { room, robots, peers: 2, max: 8, locked: false }] = &rooms[..] else {
+    let [RoomInfo { room, robots, peers: 4, drivers: Some(1), viewers: Some(2), max: 8, locked: false }] =
+        &rooms[..]
+    else {
         panic!("{rooms:?}")
     };
     assert_eq!((room.as_str(), robots[0].id), ("car", robot.peer));
+}
+
+#[test]
+fn a_list_of_a_server_that_tells_no_roles_is_read() {
+    let text = r#"{"type":"rooms","rooms":[{"room":"car","robots":[],"peers":2,"max":8,"locked":false}]}"#;
+    let frame = ServerFrame::parse(text.as_bytes(), &Limits::default()).unwrap();
+    let ServerMessage::Rooms { rooms } = frame.message else { panic!() };
+    assert_eq!((rooms[0].drivers, rooms[0].viewers), (None, None));
 }
 
 #[test]
