@@ -4,13 +4,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use farwheel_proto::signaling::PeerId;
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::backoff::Backoff;
-use super::dial::Dial;
+use super::dial::{Dial, Socket};
 use super::session::{Session, Step};
 use super::{Config, ErrorCode, Event, Refusal};
 use crate::signal::Signal;
@@ -23,8 +21,6 @@ const EVENTS_MAX: usize = 256;
 const DIAL_MAX: Duration = Duration::from_secs(10);
 /// Time for one frame to be taken by the socket.
 const WRITE_MAX: Duration = Duration::from_secs(10);
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A seat in a room; dropping it leaves the room.
 #[derive(Debug)]
@@ -52,7 +48,7 @@ impl Client {
     pub fn connect(config: Config) -> (Self, Events) {
         let (outgoing_tx, outgoing_rx) = mpsc::channel(OUTGOING_MAX);
         let (events_tx, events_rx) = mpsc::channel(EVENTS_MAX);
-        match Dial::new(&config) {
+        match Dial::new(&config.server, config.ca.as_deref()) {
             Ok(dial) => {
                 let task = Task {
                     dial,
@@ -229,7 +225,7 @@ impl Task {
     }
 }
 
-async fn sleep_until(due: Option<Instant>) {
+pub(super) async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,

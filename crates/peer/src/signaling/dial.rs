@@ -1,7 +1,7 @@
 //! From a url to an open WebSocket.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use farwheel_proto::signaling::{PATH, SUBPROTOCOL};
@@ -12,8 +12,6 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Uri};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
-
-use super::Config;
 
 /// Why a server cannot be dialled at all.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +37,9 @@ pub enum DialError {
 /// Bytes of one message, either way; the protocol's limit with room to spare.
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 
+/// An open WebSocket.
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
 #[derive(Clone)]
 pub(super) struct Dial {
     uri: Uri,
@@ -48,9 +49,9 @@ pub(super) struct Dial {
 }
 
 impl Dial {
-    pub(super) fn new(config: &Config) -> Result<Self, DialError> {
-        let bad = |reason: &str| DialError::Url { url: config.server.clone(), reason: reason.to_owned() };
-        let given = config.server.trim();
+    pub(super) fn new(server: &str, ca: Option<&Path>) -> Result<Self, DialError> {
+        let bad = |reason: &str| DialError::Url { url: server.to_owned(), reason: reason.to_owned() };
+        let given = server.trim();
         let (scheme, rest) =
             given.split_once("://").ok_or_else(|| bad("it does not begin with ws:// or wss://"))?;
         let (scheme, port) = match scheme {
@@ -66,12 +67,12 @@ impl Dial {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().unwrap_or(port);
         let connector =
-            if scheme == "wss" { Connector::Rustls(Arc::new(tls(config)?)) } else { Connector::Plain };
+            if scheme == "wss" { Connector::Rustls(Arc::new(tls(ca)?)) } else { Connector::Plain };
         Ok(Self { uri, host, port, connector })
     }
 
     /// Connects; an error says in words what went wrong.
-    pub(super) async fn connect(self) -> Result<Box<WebSocketStream<MaybeTlsStream<TcpStream>>>, String> {
+    pub(super) async fn connect(self) -> Result<Box<Socket>, String> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port))
             .await
             .map_err(|error| format!("cannot connect to {self}: {error}"))?;
@@ -101,14 +102,14 @@ impl fmt::Display for Dial {
     }
 }
 
-fn tls(config: &Config) -> Result<rustls::ClientConfig, DialError> {
+fn tls(ca: Option<&Path>) -> Result<rustls::ClientConfig, DialError> {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in rustls_native_certs::load_native_certs().certs {
         // One odd certificate among the system's does not matter.
         roots.add(certificate).ok();
     }
-    if let Some(path) = &config.ca {
-        let bad = |reason: String| DialError::Certificates { path: path.clone(), reason };
+    if let Some(path) = ca {
+        let bad = |reason: String| DialError::Certificates { path: path.to_owned(), reason };
         let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
             .and_then(Iterator::collect)
             .map_err(|error| bad(error.to_string()))?;
@@ -131,19 +132,8 @@ fn tls(config: &Config) -> Result<rustls::ClientConfig, DialError> {
 mod tests {
     use super::*;
 
-    fn config(server: &str) -> Config {
-        Config {
-            server: server.to_owned(),
-            room: "yard".parse().expect("a name"),
-            role: super::super::Role::Driver,
-            name: "test".to_owned(),
-            token: None,
-            ca: None,
-        }
-    }
-
     fn check(server: &str, uri: &str, host: &str, port: u16) {
-        let dial = Dial::new(&config(server)).unwrap_or_else(|error| panic!("{server}: {error}"));
+        let dial = Dial::new(server, None).unwrap_or_else(|error| panic!("{server}: {error}"));
         assert_eq!(
             (dial.uri.to_string().as_str(), dial.host.as_str(), dial.port),
             (uri, host, port),
@@ -164,7 +154,7 @@ mod tests {
     #[test]
     fn a_url_that_cannot_be_used_is_refused_in_words() {
         for server in ["localhost:8080", "ftp://example.org", "ws://", "ws://a b"] {
-            let error = Dial::new(&config(server)).err().unwrap_or_else(|| panic!("{server} was taken"));
+            let error = Dial::new(server, None).err().unwrap_or_else(|| panic!("{server} was taken"));
             assert!(error.to_string().contains("cannot be used"), "{error}");
         }
     }
@@ -173,7 +163,7 @@ mod tests {
     fn a_file_without_certificates_is_refused() {
         let path = std::env::temp_dir().join(format!("farwheel-no-certificates-{}", std::process::id()));
         std::fs::write(&path, "nothing").expect("writable");
-        let refused = Dial::new(&Config { ca: Some(path.clone()), ..config("wss://example.org") });
+        let refused = Dial::new("wss://example.org", Some(&path));
         std::fs::remove_file(&path).expect("it is there");
         assert!(matches!(refused.err(), Some(DialError::Certificates { .. })));
     }

@@ -3,16 +3,19 @@
 //! [`Client::connect`] starts a task that keeps a WebSocket to the server for as long as the handle lives: it says
 //! hello, resumes the session when it can, joins the room, answers heartbeats, and after a loss tries again for ever,
 //! with full jitter between 0.25 and 5 s. Connections ([`Connection`](crate::Connection)) do not notice.
+//!
+//! [`lobby::Lobby`] stays outside of the rooms and keeps the list of those that have a robot.
 
 use std::time::Duration;
 
-pub use farwheel_proto::signaling::{ErrorCode, IceServer, Peer, PeerId, Role, RoomName};
+pub use farwheel_proto::signaling::{ErrorCode, IceServer, Peer, PeerId, Role, RoomInfo, RoomName};
 
 use crate::signal::Signal;
 
 mod backoff;
 mod client;
 mod dial;
+pub mod lobby;
 mod session;
 
 pub use client::{Client, Events};
@@ -43,7 +46,7 @@ impl Config {
     ///
     /// What is wrong, in words for the user.
     pub fn check(&self) -> Result<(), DialError> {
-        dial::Dial::new(self).map(drop)
+        dial::Dial::new(&self.server, self.ca.as_deref()).map(drop)
     }
 }
 
