@@ -1,12 +1,15 @@
 //! Named states of the window with made-up values; the gallery shows them, the snapshot tests compare them.
 
+#[path = "lobby.rs"]
+mod lobby;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farwheel::input::Intent;
 use farwheel::input::profile::{Element, Function, Profile, Sample};
 use farwheel::input::wizard::{State, Step as Ask};
-use farwheel::model::connect::{Field, Phase, Problem, Recent, Role, Step, Target};
+use farwheel::model::connect::{Role, Step};
 use farwheel::model::drive::{
     Arm, Deadman, Drive, Figures, Input, Laps, Lease, Link, Motion, Picture, Pose, Signaling, Stages,
     Throttled, Vehicle,
@@ -20,9 +23,15 @@ use farwheel_media::VideoFrame;
 use farwheel_proto::video::{FrameId, Size};
 
 /// Every state by name, with its page.
-pub(crate) const STATES: [(&str, Page); 21] = [
+pub(crate) const STATES: [(&str, Page); 27] = [
+    ("connect-robots", Page::Drive),
+    ("connect-many", Page::Drive),
+    ("connect-looking", Page::Drive),
     ("connect-empty", Page::Drive),
-    ("connect-recents", Page::Drive),
+    ("connect-unreachable", Page::Drive),
+    ("connect-token", Page::Drive),
+    ("connect-unlisted", Page::Drive),
+    ("connect-no-address", Page::Drive),
     ("connect-busy", Page::Drive),
     ("connect-error", Page::Drive),
     ("drive-opening", Page::Drive),
@@ -48,21 +57,7 @@ pub(crate) const STATES: [(&str, Page); 21] = [
 pub(crate) fn model(name: &str) -> Model {
     let mut model = Model::default();
     match name {
-        "connect-empty" => {}
-        "connect-recents" => model.connect.recents = recents(),
-        "connect-busy" => {
-            model.connect.recents = recents();
-            model.connect.phase = Phase::Connecting(Step::FindRobot);
-        }
-        "connect-error" => {
-            model.connect.recents = recents();
-            model.connect.phase = Phase::Failed(Problem {
-                what: "The server at ws://127.0.0.1:8443 does not answer.".into(),
-                remedy: "Is farwheel-signaling running there? Start it, or correct the address.".into(),
-                code: Some("connection refused".into()),
-                field: Field::Server,
-            });
-        }
+        name if name.starts_with("connect") => model.connect = lobby::connect(name),
         "gamepad" => model.gamepad = gamepad(),
         "gamepad-none" => {}
         "gamepad-wizard" => {
@@ -222,19 +217,6 @@ fn circuit() -> Arc<[(f32, f32)]> {
             (radius * 1.25 * angle.cos(), radius * angle.sin())
         })
         .collect()
-}
-
-fn recents() -> Vec<Recent> {
-    let recent = |name: &str, server: &str, room: &str, role, seconds| Recent {
-        target: Target { server: server.into(), room: room.into(), role, token: String::new() },
-        name: name.into(),
-        ago: Duration::from_secs(seconds),
-    };
-    vec![
-        recent("car", "ws://127.0.0.1:8443", "car", Role::Driver, 140),
-        recent("garage", "wss://wheel.example.org", "garage", Role::Driver, 86_400),
-        recent("race-day", "wss://wheel.example.org", "race-day", Role::Viewer, 5 * 86_400),
-    ]
 }
 
 fn gamepad() -> farwheel::model::Gamepad {

@@ -11,6 +11,8 @@ use serde_json::json;
 
 use super::{Exit, read_secret};
 use crate::input::gamepad::Gamepads;
+use crate::model::connect::Problem;
+use crate::model::lobby::Room;
 use crate::session::problem;
 use crate::settings::Store;
 
@@ -81,7 +83,11 @@ pub(super) fn run(args: &Doctor) -> anyhow::Result<Exit> {
     match &args.server {
         Some(server) => {
             let token = args.token_file.as_deref().map(read_secret).transpose()?;
-            findings.extend(runtime.block_on(server_findings(server, token, args.ca.clone())));
+            findings.extend(runtime.block_on(server_findings(server, token.clone(), args.ca.clone())));
+            if findings.iter().all(|f| f.subject != "server" || f.health == Health::Good) {
+                let rooms = runtime.block_on(super::rooms::find(server, token, args.ca.clone()));
+                findings.push(robots(server, rooms.map_err(|(problem, _)| problem)));
+            }
         }
         None => {
             findings.push(Finding::lacking("server", "not looked at.", "Give its address with --server."))
@@ -232,6 +238,22 @@ async fn server_findings(server: &str, token: Option<String>, ca: Option<PathBuf
             findings.extend(tokio::task::spawn_blocking(move || stun(&ice_servers)).await.ok());
             findings
         }
+    }
+}
+
+fn robots(server: &str, rooms: Result<Vec<Room>, Problem>) -> Finding {
+    match rooms {
+        Ok(rooms) if rooms.is_empty() => Finding::lacking(
+            "robots",
+            "none is there.",
+            format!("Start one: `farwheel-robot run --server {server} --room car`."),
+        ),
+        Ok(rooms) => {
+            let names: Vec<_> =
+                rooms.iter().map(|room| format!("{} ({})", room.name, room.state().1)).collect();
+            Finding::good("robots", format!("{}.", names.join(", ")))
+        }
+        Err(problem) => Finding::lacking("robots", problem.what, problem.remedy),
     }
 }
 

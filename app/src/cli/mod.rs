@@ -7,6 +7,7 @@
 mod doctor;
 mod drive;
 mod headless;
+mod rooms;
 mod signals;
 pub mod stats;
 mod view;
@@ -37,6 +38,8 @@ enum Command {
     Drive(Box<drive::Drive>),
     /// Watch a robot and write its pictures as y4m.
     View(Box<view::View>),
+    /// List the robots at a server.
+    Rooms(rooms::Rooms),
     /// Look at this computer: graphics, gamepads, codec, folders, server; says what to do about what is wrong.
     Doctor(doctor::Doctor),
 }
@@ -151,6 +154,7 @@ pub fn run() -> ExitCode {
         None => window::run(None),
         Some(Command::Drive(args)) => drive::run(*args),
         Some(Command::View(args)) => view::run(*args),
+        Some(Command::Rooms(args)) => rooms::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
     };
     match result {

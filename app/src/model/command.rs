@@ -1,6 +1,7 @@
 //! What the window asks the session to do.
 
 use super::connect::Target;
+use super::lobby::Place;
 use crate::input::keyboard::Keys;
 use crate::input::profile::Profile;
 use crate::settings::Settings;
@@ -12,6 +13,10 @@ pub enum Command {
     Connect(Target),
     /// Leave the room, or give up connecting; the car is disarmed and the lease released first.
     Disconnect,
+    /// Look for robots there, and nowhere else, until [`Command::LookAway`]; the same place again: look anew at once.
+    Look(Place),
+    /// Stop looking for robots.
+    LookAway,
     /// Forget a recent target.
     ForgetRecent(Target),
     /// The arm control on screen went down: it counts like the arm button of a device (`input::hold`).

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::lobby::Lobby;
+
 /// The connect screen.
 #[derive(Clone, Debug)]
 pub struct Connect {
@@ -13,11 +15,13 @@ pub struct Connect {
     pub recents: Vec<Recent>,
     /// What the last connect command came to.
     pub phase: Phase,
+    /// The robots at the place that was last looked at; nothing before the first look.
+    pub lobby: Option<Lobby>,
 }
 
 impl Default for Connect {
     fn default() -> Self {
-        Self { prefill: Target::default(), recents: Vec::new(), phase: Phase::Idle }
+        Self { prefill: Target::default(), recents: Vec::new(), phase: Phase::Idle, lobby: None }
     }
 }
 

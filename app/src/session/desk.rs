@@ -10,12 +10,14 @@ use farwheel_peer::signaling::{self, RoomName};
 use farwheel_peer::{Bind, CandidatePolicy};
 
 use super::hands::{Driver, Hands};
+use super::lobby::Lookout;
 use super::status::Stage;
 use super::video::{Shown, Strip};
-use super::{Config, Order, Session, problem};
+use super::{Config, Order, Runtime, Session, problem};
 use crate::input::keyboard::Keys;
 use crate::input::wizard::Wizard;
 use crate::model::connect::{Field, Phase, Problem, Role, Target};
+use crate::model::lobby::Place;
 use crate::model::{Command, Level, Model, Notice, Stats};
 use crate::render::slot::{Presented, Slot};
 use crate::script::{Outcome, Player};
@@ -29,6 +31,8 @@ pub struct Desk {
     settings: Arc<Settings>,
     hands: Option<Hands>,
     slot: Slot,
+    runtime: Runtime,
+    lookout: Option<Lookout>,
     stay: Option<Stay>,
     failed: Option<Problem>,
     notices: Vec<Notice>,
@@ -81,7 +85,7 @@ struct Stay {
 }
 
 impl Desk {
-    /// Loads the settings and starts the input thread.
+    /// Loads the settings and starts the threads for input and network.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -112,6 +116,8 @@ impl Desk {
             settings,
             hands: Some(hands),
             slot,
+            runtime: Runtime::start()?,
+            lookout: None,
             stay: None,
             failed: None,
             notices,
@@ -161,7 +167,6 @@ impl Desk {
                 return;
             }
         };
-        let name = if self.settings.name.is_empty() { login_name() } else { self.settings.name.clone() };
         let config = Config {
             server: target.server.clone(),
             room,
@@ -169,7 +174,7 @@ impl Desk {
                 Role::Driver => signaling::Role::Driver,
                 Role::Viewer => signaling::Role::Viewer,
             },
-            name,
+            name: self.name(),
             token: Some(target.token.clone()).filter(|token| !token.is_empty()),
             ca: self.options.ca.clone(),
             owner_code: self.options.owner_code.clone(),
@@ -180,7 +185,7 @@ impl Desk {
             left_out: Duration::from_secs(3),
             recorder: self.options.recorder.clone(),
         };
-        match Session::start(config, self.slot.clone(), self.hands.as_ref()) {
+        match Session::start_on(self.runtime.clone(), config, self.slot.clone(), self.hands.as_ref()) {
             Ok(session) => {
                 if let Some(wake) = &self.wake {
                     session.on_change(Arc::clone(wake));
@@ -198,6 +203,25 @@ impl Desk {
             }
             Err(e) => self.notices.push(Notice::bad(format!("The session cannot start: {e}."))),
         }
+    }
+
+    /// The name that others see.
+    fn name(&self) -> String {
+        if self.settings.name.is_empty() { login_name() } else { self.settings.name.clone() }
+    }
+
+    fn look(&mut self, place: Place) {
+        let pause = pause(&place, self.lookout.as_ref().map(Lookout::place), &self.settings);
+        // The look before ends first.
+        self.lookout = None;
+        let wake = self.wake.clone();
+        let wake = move || {
+            if let Some(wake) = &wake {
+                wake();
+            }
+        };
+        let ca = self.options.ca.clone();
+        self.lookout = Some(Lookout::start(&self.runtime, place, self.name(), ca, pause, wake));
     }
 
     fn change_settings(&mut self, settings: Settings) {
@@ -286,6 +310,7 @@ impl Backend for Desk {
             model.settings = Settings::clone(&self.settings);
         }
         refresh_recents(model, &self.settings);
+        model.connect.lobby = self.lookout.as_ref().map(Lookout::lobby);
         let mut remember = None;
         let mut failed = None;
         match &mut self.stay {
@@ -361,6 +386,8 @@ impl Backend for Desk {
                 self.failed = None;
                 self.slot.clear();
             }
+            Command::Look(place) => self.look(place),
+            Command::LookAway => self.lookout = None,
             Command::ForgetRecent(target) => {
                 let mut settings = Settings::clone(&self.settings);
                 settings.recent.retain(|r| r.server != target.server || r.room != target.room);
@@ -454,10 +481,43 @@ pub fn empty_room(room: &str) -> Notice {
     Notice { level: Level::Warning, text: format!("{} {}", problem.what, problem.remedy) }
 }
 
+/// How long to wait before a look: somebody may still be typing, unless the place is known or asked for again.
+fn pause(place: &Place, before: Option<&Place>, settings: &Settings) -> Duration {
+    let is_known = place.token.is_empty()
+        && (place.server == Target::default().server
+            || settings.recent.iter().any(|recent| recent.server == place.server));
+    if is_known || before == Some(place) { Duration::ZERO } else { TYPING }
+}
+
+/// Longest pause between two keys of somebody who types, with room to spare.
+const TYPING: Duration = Duration::from_millis(400);
+
 fn login_name() -> String {
     std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_else(|_| "driver".into())
 }
 
 fn unix_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_may_still_be_typed_waits_and_a_known_one_does_not() {
+        let mut settings = Settings::default();
+        settings.remember("wss://example.org", "car", 1);
+        let place = |server: &str, token: &str| Place::new(server, token).expect("an address");
+        for (server, token, want) in [
+            ("wss://example.or", "", TYPING),
+            ("wss://example.org", "", Duration::ZERO),
+            ("wss://example.org", "t", TYPING),
+            ("ws://127.0.0.1:8443", "", Duration::ZERO),
+        ] {
+            let place = place(server, token);
+            assert_eq!(pause(&place, None, &settings), want, "{server} {token}");
+            assert_eq!(pause(&place, Some(&place), &settings), Duration::ZERO);
+        }
+    }
 }

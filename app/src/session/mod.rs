@@ -4,6 +4,7 @@
 //!  signaling::Client events --> worker task (Plan, Dialogue, ClockSync) <-- Orders: window, command line, hands
 //!                                   |  builds Connections, fills Status
 //!  Connection frames --> decode thread --> render::slot::Slot --> window or y4m writer
+//!  lobby::Lookout (connect screen) <-- signaling::lobby::Lobby
 //!  gamepad, keyboard, script --> input thread (Grip, StickShaper, CommandSender) --> Connection `control`
 //! ```
 
@@ -13,9 +14,11 @@ pub mod figures;
 pub mod grip;
 pub mod hands;
 pub mod journey;
+pub mod lobby;
 pub mod plan;
 pub mod problem;
 pub mod record;
+mod runtime;
 mod status;
 pub mod video;
 mod worker;
@@ -32,6 +35,7 @@ use tokio::sync::mpsc;
 use crate::render::slot::Slot;
 use figures::Figures;
 use hands::{Hands, lock};
+pub use runtime::Runtime;
 pub use status::{Stage, Status};
 use video::{Shown, Strip};
 
@@ -104,7 +108,7 @@ pub struct Session {
     shared: Arc<Shared>,
     orders: mpsc::Sender<Order>,
     hands: Option<Arc<hands::Shared>>,
-    runtime: Option<tokio::runtime::Runtime>,
+    runtime: Runtime,
     worker: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -127,18 +131,26 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Session {
+    /// As [`Session::start_on`], on threads of its own.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn start(config: Config, slot: Slot, hands: Option<&Hands>) -> std::io::Result<Self> {
+        Self::start_on(Runtime::start()?, config, slot, hands)
+    }
+
     /// Starts to connect; everything else shows in [`Session::status`] and in `slot`.
     ///
     /// `hands` drive if the role is driver; without them the robot is only watched.
     ///
     /// # Errors
     /// When the system gives no threads.
-    pub fn start(config: Config, slot: Slot, hands: Option<&Hands>) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("session")
-            .enable_all()
-            .build()?;
+    pub fn start_on(
+        runtime: Runtime,
+        config: Config,
+        slot: Slot,
+        hands: Option<&Hands>,
+    ) -> std::io::Result<Self> {
         let now = Instant::now();
         let shared = Arc::new(Shared {
             status: Mutex::new(Status::new(now)),
@@ -167,7 +179,7 @@ impl Session {
                 None
             }
         };
-        Ok(Self { shared, orders, hands, runtime: Some(runtime), worker })
+        Ok(Self { shared, orders, hands, runtime, worker })
     }
 
     /// How it stands.
@@ -219,14 +231,15 @@ impl Drop for Session {
             hands.sender().disarm();
         }
         self.shared.measuring.close();
-        // Full or closed: the runtime's end below closes everything too.
+        // Full or closed: the worker's end below closes everything too.
         self.orders.try_send(Order::Leave).ok();
-        if let (Some(runtime), Some(worker)) = (self.runtime.take(), self.worker.take()) {
-            runtime.block_on(async {
-                // A worker that hangs is left behind; the robot's failsafe does the rest.
-                tokio::time::timeout(LEAVE_MAX, worker).await.ok();
+        if let Some(mut worker) = self.worker.take() {
+            self.runtime.block_on(async {
+                // A worker that hangs is ended; the robot's failsafe does the rest.
+                if tokio::time::timeout(LEAVE_MAX, &mut worker).await.is_err() {
+                    worker.abort();
+                }
             });
-            runtime.shutdown_timeout(Duration::from_millis(50));
         }
         if let Some(hands) = &self.hands {
             hands.set_link(None);

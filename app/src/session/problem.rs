@@ -84,13 +84,13 @@ pub fn unusable(error: &DialError) -> Problem {
 pub fn unreachable(server: &str, reason: &str) -> Problem {
     let lower = reason.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let (code, what, remedy) = if has(&[
-        "certificate",
-        "tls",
-        "handshake alert",
-        "unknownissuer",
-        "corrupt message",
-    ]) {
+    let (code, what, remedy) = if has(&["what is no message"]) {
+        (
+            "bad_answer",
+            format!("The server at {server} sends what this program does not understand."),
+            "Check address and port; if they are right, update this program or the server.",
+        )
+    } else if has(&["certificate", "tls", "handshake alert", "unknownissuer", "corrupt message"]) {
         (
             "tls",
             format!("The secure connection to {server} cannot be made: {reason}."),
@@ -109,7 +109,7 @@ pub fn unreachable(server: &str, reason: &str) -> Problem {
             format!("There is no computer with the name in {server}."),
             "Check the spelling of the address and your network connection.",
         )
-    } else if has(&["timed out", "timeout", "no answer"]) {
+    } else if has(&["timed out", "timeout", "no answer", "did not answer"]) {
         (
             "timeout",
             format!("{server} does not answer in time."),
@@ -172,6 +172,9 @@ mod tests {
             ("failed to lookup address information: Name or service not known", "name_not_found"),
             ("invalid peer certificate: UnknownIssuer", "tls"),
             ("connection timed out", "timeout"),
+            ("10.0.0.1:8443 did not answer within 5 s", "timeout"),
+            ("no answer within 5 s", "timeout"),
+            ("server sent what is no message: Space limit exceeded: 400000 > 262144", "bad_answer"),
             ("Network is unreachable (os error 101)", "unreachable"),
             ("HTTP error: 404 Not Found", "not_signaling"),
             ("something else", "unreachable"),

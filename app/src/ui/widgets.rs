@@ -1,5 +1,6 @@
 //! The controls the panels are made of. Each one names itself for screen readers.
 
+use eframe::egui::text::{LayoutJob, TextFormat, TextWrapping};
 use eframe::egui::{
     self, Align2, Color32, CornerRadius, CursorIcon, Frame, Margin, Pos2, Rect, Response, Role, Sense,
     Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, pos2, vec2,
@@ -60,9 +61,21 @@ pub(crate) fn button_sized(
     tone: Tone,
     wanted: Vec2,
 ) -> Response {
+    button_named(ui, icon, words, words, tone, wanted)
+}
+
+/// A button of a given size whose words alone do not say what it acts on; `name` does, for screen readers.
+pub(crate) fn button_named(
+    ui: &mut Ui,
+    icon: Option<Icon>,
+    words: &str,
+    name: &str,
+    tone: Tone,
+    wanted: Vec2,
+) -> Response {
     let (rect, response) = ui.allocate_exact_size(wanted, Sense::click());
     let enabled = ui.is_enabled();
-    response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, words));
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, name));
     if ui.is_rect_visible(rect) {
         let p = Palette::of(ui);
         let (fill, ink) = tone_colours(&p, tone, &response);
@@ -355,6 +368,62 @@ pub(crate) fn paint_text(
     colour: Color32,
 ) -> Rect {
     ui.painter().text(at, align, words, font(size, weight), colour)
+}
+
+/// Paints words in several sizes and colours on one line, the left edge and the middle at `at`; what is longer than
+/// `width` ends in an ellipsis. Returns whether it does.
+pub(crate) fn paint_line(ui: &Ui, at: Pos2, width: f32, parts: &[(&str, f32, Weight, Color32)]) -> bool {
+    let mut job = LayoutJob { wrap: TextWrapping::truncate_at_width(width), ..LayoutJob::default() };
+    for (words, size, weight, colour) in parts {
+        let format = TextFormat {
+            font_id: font(*size, *weight),
+            color: *colour,
+            valign: egui::Align::Center,
+            ..TextFormat::default()
+        };
+        job.append(words, 0.0, format);
+    }
+    let galley = ui.painter().layout_job(job);
+    let is_cut = galley.elided;
+    ui.painter().galley(pos2(at.x, at.y - galley.size().y / 2.0), galley, Color32::WHITE);
+    is_cut
+}
+
+/// Paints an arc that goes round and asks for the paints it needs.
+pub(crate) fn spinner(ui: &Ui, at: Pos2, radius: f32) {
+    let p = Palette::of(ui);
+    ui.painter().circle_stroke(at, radius, Stroke::new(2.0, faded(p.accent, 0.3)));
+    let turn = ui.input(|input| input.time * 300.0 % 360.0) as f32;
+    let arc = super::logo::arc(at, radius, turn, turn + 100.0);
+    ui.painter().add(egui::Shape::line(arc, Stroke::new(2.0, p.accent)));
+    // It needs no more than this, and the picture has its own repaints.
+    ui.ctx().request_repaint_after(std::time::Duration::from_millis(50));
+}
+
+/// A command to type elsewhere, with a button that copies it.
+pub(crate) fn command_line(ui: &mut Ui, command: &str) {
+    let p = Palette::of(ui);
+    Frame::NONE
+        .fill(p.back)
+        .stroke(Stroke::new(1.0, p.line))
+        .corner_radius(8)
+        .inner_margin(Margin { left: 12, right: 4, top: 4, bottom: 4 })
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.horizontal(|ui| {
+                let room = ui.available_width() - CONTROL - STEP;
+                ui.scope(|ui| {
+                    ui.set_max_width(room);
+                    let words = theme::text(command, size::BODY, Weight::Medium, p.text);
+                    ui.add(egui::Label::new(words).wrap());
+                });
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    if icon_button(ui, Icon::Copy, &format!("Copy: {command}"), Tone::Quiet).clicked() {
+                        ui.ctx().copy_text(command.into());
+                    }
+                });
+            });
+        });
 }
 
 /// Says `words` to screen readers for a painted area; nothing is painted.

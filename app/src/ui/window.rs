@@ -113,6 +113,9 @@ impl Window {
                 out.push(Command::Keys(keys));
             }
         }
+        if model.drive.is_some() || self.page != Page::Drive {
+            self.connect.look_away(&mut out);
+        }
         let whole = ui.max_rect();
         ui.painter().rect_filled(whole, 0.0, Palette::of(ui).back);
         match (&model.drive, self.page) {

@@ -46,13 +46,13 @@ pub(crate) fn assert_apart(harness: &Harness<'_, Scene>, state: &str) {
     }
 }
 
-fn on(name: &str) -> Harness<'static, Scene> {
+pub(crate) fn on(name: &str) -> Harness<'static, Scene> {
     let mut harness = stage::harness(name, canned::plain, Theme::Dark, 1.0, SIZE);
     harness.state_mut().commands.clear();
     harness
 }
 
-fn take(harness: &mut Harness<'_, Scene>) -> Vec<Command> {
+pub(crate) fn take(harness: &mut Harness<'_, Scene>) -> Vec<Command> {
     std::mem::take(&mut harness.state_mut().commands)
 }
 

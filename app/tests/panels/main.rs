@@ -5,6 +5,7 @@
 #[path = "../../examples/gallery/canned.rs"]
 mod canned;
 mod controls;
+mod lobby;
 mod shader;
 mod stage;
 
@@ -27,7 +28,21 @@ fn check(names: &[&str], look: Theme) {
 
 #[test]
 fn connect_screen_looks_as_designed() {
-    check(&["connect-empty", "connect-recents", "connect-error"], Theme::Dark);
+    check(
+        &[
+            "connect-robots",
+            "connect-many",
+            "connect-looking",
+            "connect-empty",
+            "connect-unreachable",
+            "connect-token",
+            "connect-unlisted",
+            "connect-no-address",
+            "connect-busy",
+            "connect-error",
+        ],
+        Theme::Dark,
+    );
 }
 
 #[test]
@@ -59,7 +74,18 @@ fn other_pages_look_as_designed() {
 
 #[test]
 fn light_theme_looks_as_designed() {
-    check(&["connect-recents", "drive-armed", "drive-lost", "gamepad", "stats"], Theme::Light);
+    check(
+        &[
+            "connect-robots",
+            "connect-empty",
+            "connect-unreachable",
+            "drive-armed",
+            "drive-lost",
+            "gamepad",
+            "stats",
+        ],
+        Theme::Light,
+    );
 }
 
 #[test]

@@ -15,10 +15,10 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::Refusal;
 use super::backoff::Backoff;
 use super::client::sleep_until;
 use super::dial::{Dial, Socket};
+use super::{DialError, Refusal};
 use inquiry::{Inquiry, Step};
 
 /// Whom to ask, and as whom.
@@ -32,6 +32,17 @@ pub struct Config {
     pub token: Option<String>,
     /// PEM file with certificates to trust besides the system's.
     pub ca: Option<PathBuf>,
+}
+
+impl Config {
+    /// As [`super::Config::check`].
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in words for the user.
+    pub fn check(&self) -> Result<(), DialError> {
+        Dial::new(&self.server, self.ca.as_deref()).map(drop)
+    }
 }
 
 /// What there is to see.
@@ -61,7 +72,8 @@ pub struct Lobby {
 }
 
 impl Lobby {
-    /// Starts to look; everything else comes as [`Sight`]s. A configuration that cannot be used is refused.
+    /// Starts to look; everything else comes as [`Sight`]s. A configuration that
+    /// [`Config::check`] refuses is [`Sight::Refused`].
     ///
     /// # Panics
     ///
