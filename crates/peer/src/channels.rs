@@ -73,9 +73,6 @@ pub(crate) async fn send(channel: Channel, data_channel: Arc<dyn DataChannel>, s
                 tracing::debug!(channel = channel.label(), %error, "message not sent");
                 return;
             }
-            if shared.is_relayed() {
-                crate::video_out::wake(&*data_channel).await;
-            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::config::{Config, Manners};
 use crate::event::{Channel, Event, LinkState};
 use crate::outbox::{FrameQueued, Messages, Pictures, Queued};
 use crate::signal::{Admission, ConnId, Signal, SignalKind};
-use crate::stats::{CandidateType, Stats};
+use crate::stats::Stats;
 use crate::task::{self, Command};
 
 /// Signals and commands on their way to the connection's task. Full only if that task is stuck: the signal is
@@ -290,11 +290,6 @@ impl Shared {
 
     pub(crate) fn pop_picture(&self) -> Option<EncodedFrame> {
         self.pictures().pop()
-    }
-
-    /// Whether packets travel through a TURN server on this side.
-    pub(crate) fn is_relayed(&self) -> bool {
-        self.stats().pair.is_some_and(|pair| pair.local == CandidateType::Relayed)
     }
 
     fn messages(&self) -> MutexGuard<'_, Messages> {

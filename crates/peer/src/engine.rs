@@ -33,6 +33,7 @@ use webrtc::rtp_transceiver::RtpSender;
 use crate::config::{Bind, CandidatePolicy, Config, Video};
 use crate::event::Channel;
 use crate::keyframe_requests::KeyframeRequests;
+use crate::turns::{TurningRuntime, Turns};
 
 /// Constrained baseline, level 3.1, fragments allowed: what every browser and every encoder of ours speaks.
 const H264_PARAMETERS: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
@@ -89,6 +90,7 @@ pub(crate) struct Engine {
     /// Carries nothing: it puts the channels' transport into the description, and its opening tells that this stands.
     pub(crate) transport: Arc<dyn DataChannel>,
     pub(crate) sender: Option<Sender>,
+    pub(crate) turns: Arc<Turns>,
 }
 
 /// The sending end of the video track.
@@ -106,6 +108,7 @@ pub(crate) async fn build(
 ) -> Result<Engine, webrtc::error::Error> {
     let handler =
         Arc::new(Handler { events, connection: OnceLock::new(), has_channels: AtomicBool::new(false) });
+    let turns = Turns::new();
     let mut media = media_engine()?;
     let registry = interceptors(&mut media)?;
     let builder = PeerConnectionBuilder::new()
@@ -122,6 +125,7 @@ pub(crate) async fn build(
         .with_setting_engine(settings(config.candidates))
         .with_interceptor_registry(registry)
         .with_handler(Arc::clone(&handler) as Arc<dyn PeerConnectionEventHandler>)
+        .with_runtime(Arc::new(TurningRuntime(Arc::clone(&turns))))
         .with_udp_addrs(addresses(&config.bind))
         .with_data_channel_send_buffer_limit(CHANNEL_BYTES_MAX);
     // The future holds the whole engine: kept out of the task's own, which lives as long as the connection.
@@ -139,7 +143,7 @@ pub(crate) async fn build(
             None
         }
     };
-    Ok(Engine { connection, transport, sender })
+    Ok(Engine { connection, transport, sender, turns })
 }
 
 fn settings(candidates: CandidatePolicy) -> SettingEngine {

@@ -24,6 +24,7 @@ mod outbox;
 mod signal;
 mod stats;
 mod task;
+mod turns;
 mod video_in;
 mod video_out;
 mod watchdog;

@@ -29,6 +29,8 @@ use crate::engine::{self, Channels, Engine, EngineEvent};
 use crate::event::{Event, Failure, LinkState};
 use crate::meter::Meter;
 use crate::signal::{Signal, SignalKind};
+use crate::stats::CandidateType;
+use crate::turns::Pace;
 use crate::watchdog::Watchdog;
 use crate::{video_in, video_out};
 
@@ -37,9 +39,6 @@ const ENGINE_EVENTS_MAX: usize = 256;
 /// Candidates of the peer that came before its description. Full: later ones are dropped; a connect needs few.
 const EARLY_CANDIDATES_MAX: usize = 64;
 const FIGURES_INTERVAL: Duration = Duration::from_millis(250);
-/// Longest time that a packet for a TURN server waits in the engine, which sends it only at its next turn: without this
-/// each flight of a handshake would wait for a timer of 300 ms (docs/ENGINE.md).
-const NUDGE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What the handle asks of the task.
 #[derive(Debug)]
@@ -181,11 +180,8 @@ impl<'a> Task<'a> {
     async fn run(&mut self, commands: &mut mpsc::Receiver<Command>) -> End {
         let mut figures = tokio::time::interval(FIGURES_INTERVAL);
         figures.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut nudges = tokio::time::interval(NUDGE_INTERVAL);
-        nudges.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let due = self.watchdog.poll_timeout();
-            let needs_nudges = due.is_some() || self.outlet.shared.is_relayed();
             let outcome = tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Close) | None => return End::Asked,
@@ -194,10 +190,6 @@ impl<'a> Task<'a> {
                 Some(event) = self.engine_events.recv() => self.handle_engine_event(event).await,
                 _ = figures.tick() => {
                     self.measure().await;
-                    Ok(())
-                }
-                _ = nudges.tick(), if needs_nudges => {
-                    video_out::wake(&*self.engine.transport).await;
                     Ok(())
                 }
                 () = sleep_until(due) => self.watchdog.expired(Instant::now()).map_or(Ok(()), Err),
@@ -355,14 +347,11 @@ impl<'a> Task<'a> {
         match state {
             RTCPeerConnectionState::Connected => {
                 self.watchdog.handle_handshake();
-                // Otherwise the channels' handshake would begin at the engine's next timer, 200 ms later.
-                video_out::wake(&*self.engine.transport).await;
                 if !self.outlet.shared.media_open.swap(true, Ordering::AcqRel)
                     && let Some(sender) = self.engine.sender.clone()
                 {
                     let shared = Arc::clone(&self.outlet.shared);
-                    let waker = Arc::clone(&self.engine.transport);
-                    self.workers.spawn(video_out::send(sender.clone(), waker, shared));
+                    self.workers.spawn(video_out::send(sender.clone(), shared));
                     self.workers.spawn(video_out::listen(sender, self.outlet.events.clone()));
                     self.outlet.event(Event::KeyframeRequested);
                 }
@@ -429,7 +418,11 @@ impl<'a> Task<'a> {
     async fn measure(&mut self) {
         let now = Instant::now();
         let report = self.engine.connection.get_stats(now, StatsSelector::None).await;
-        self.meter.update(&report, now, &mut self.outlet.shared.stats());
+        let mut stats = self.outlet.shared.stats();
+        self.meter.update(&report, now, &mut stats);
+        let is_direct = stats.pair.is_some_and(|pair| pair.local != CandidateType::Relayed);
+        let is_connecting = !self.link_up || self.watchdog.poll_timeout().is_some();
+        self.engine.turns.set(if is_direct && !is_connecting { Pace::Plain } else { Pace::Thorough });
     }
 }
 

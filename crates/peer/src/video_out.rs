@@ -7,7 +7,6 @@ use std::time::Duration;
 use farwheel_proto::rtp::payload::{self, PAYLOAD_BYTES_MAX};
 use rtc::rtp;
 use tokio::sync::mpsc;
-use webrtc::data_channel::DataChannel;
 use webrtc::media_stream::track_local::{TrackLocal, TrackLocalEvent};
 
 use crate::connection::Shared;
@@ -15,7 +14,7 @@ use crate::engine::Sender;
 use crate::event::Event;
 
 /// Sends pictures from the outbox until the track is gone.
-pub(crate) async fn send(sender: Sender, waker: Arc<dyn DataChannel>, shared: Arc<Shared>) {
+pub(crate) async fn send(sender: Sender, shared: Arc<Shared>) {
     let payload_type = match negotiated_payload_type(&sender).await {
         Ok(payload_type) => payload_type,
         Err(error) => {
@@ -47,9 +46,6 @@ pub(crate) async fn send(sender: Sender, waker: Arc<dyn DataChannel>, shared: Ar
                 }
             }
             recent.push(frame.arrived_at.elapsed());
-            if shared.is_relayed() {
-                wake(&*waker).await;
-            }
             let mut stats = shared.stats();
             stats.frames_sent += 1;
             stats.packets_sent += count as u64;
@@ -65,16 +61,6 @@ pub(crate) async fn listen(sender: Sender, events: mpsc::Sender<Event>) {
             // Only requests for key frames get here. Full: the receiver asks again.
             events.try_send(Event::KeyframeRequested).ok();
         }
-    }
-}
-
-/// Makes the engine's task run once more. What it relays over TURN it only puts in a queue that it empties at its next
-/// turn (docs/ENGINE.md); without this a picture or a command would wait for the next packet or timer.
-pub(crate) async fn wake(channel: &dyn DataChannel) {
-    for _ in 0..2 {
-        tokio::task::yield_now().await;
-        // Sets what is set already; an error means that the connection is closing.
-        channel.set_buffered_amount_low_threshold(0).await.ok();
     }
 }
 
