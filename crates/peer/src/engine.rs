@@ -1,6 +1,6 @@
 //! Sets up the engine (`webrtc` 0.21.1). docs/ENGINE.md gives the reasons and the measurements.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use rtc::sdp::extmap;
+use rtc::shared::ifaces::ifaces;
 use tokio::sync::mpsc;
 use webrtc::data_channel::{DataChannel, RTCDataChannelInit};
 use webrtc::media_stream::track_local::TrackLocal;
@@ -243,9 +244,17 @@ fn is_usable(url: &str) -> bool {
 fn addresses(bind: &Bind) -> Vec<SocketAddr> {
     let any_port = |ip: IpAddr| SocketAddr::new(ip, 0);
     match bind {
-        // The engine expands the wildcard into the interfaces there are, loopback not among them.
+        // The engine expands a wildcard into the interfaces there are, loopback and link-local ones not among them.
         Bind::Everywhere => {
-            vec![any_port(Ipv4Addr::LOCALHOST.into()), any_port(Ipv4Addr::UNSPECIFIED.into())]
+            let mut addresses =
+                vec![any_port(Ipv4Addr::LOCALHOST.into()), any_port(Ipv4Addr::UNSPECIFIED.into())];
+            // Where no interface has one, it would bind the wildcard itself, or log an error for each connection.
+            if ifaces()
+                .is_ok_and(|all| all.iter().any(|one| one.addr.is_some_and(|at| is_global_v6(at.ip()))))
+            {
+                addresses.push(any_port(Ipv6Addr::UNSPECIFIED.into()));
+            }
+            addresses
         }
         Bind::Loopback => vec![any_port(Ipv4Addr::LOCALHOST.into())],
         Bind::Addresses(addresses) => addresses.iter().copied().map(any_port).collect(),
@@ -280,6 +289,14 @@ async fn channel(
     init: RTCDataChannelInit,
 ) -> Result<Arc<dyn DataChannel>, webrtc::error::Error> {
     connection.create_data_channel(label, Some(init)).await
+}
+
+/// Whether a peer elsewhere may reach an address; a unique local one (RFC 4193) counts.
+fn is_global_v6(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(ip) => !(ip.is_loopback() || ip.is_unspecified() || ip.is_unicast_link_local()),
+    }
 }
 
 async fn add_track(connection: &dyn PeerConnection) -> Result<Sender, webrtc::error::Error> {
@@ -354,5 +371,21 @@ impl PeerConnectionEventHandler for Handler {
 
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
         self.hand_on(EngineEvent::Track(track));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_counts_unless_nobody_elsewhere_could_use_it() {
+        let counts = |text: &str| is_global_v6(text.parse().expect("an address"));
+        for text in ["2001:db8::1", "fd00::2"] {
+            assert!(counts(text), "{text}");
+        }
+        for text in ["::1", "::", "fe80::1", "febf::1", "192.0.2.1"] {
+            assert!(!counts(text), "{text}");
+        }
     }
 }

@@ -403,7 +403,8 @@ impl<'a> Task<'a> {
 
     fn send_candidate(&self, candidate: RTCIceCandidateInit) {
         // A socket on all interfaces has no address that the peer could use.
-        if candidate.candidate.contains(" 0.0.0.0 ") || candidate.candidate.is_empty() {
+        let is_everywhere = [" 0.0.0.0 ", " :: "].iter().any(|address| candidate.candidate.contains(address));
+        if is_everywhere || candidate.candidate.is_empty() {
             return;
         }
         let data = json!({

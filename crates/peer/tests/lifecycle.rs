@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use farwheel_peer::{
@@ -172,4 +173,40 @@ async fn offer_of(end: &mut End) -> Signal {
             event => end.seen.push(event),
         }
     }
+}
+
+/// Each interface's address is told, but for those that nobody elsewhere could use; loopback is, as both ends may be on
+/// one machine without a network.
+#[tokio::test]
+async fn everywhere_is_loopback_and_every_interface_and_no_link_local_address() {
+    let (_connection, mut events, _frames) =
+        Connection::open(Config::offer(Video::Receive, Manners::Polite).with_bind(Bind::Everywhere));
+    let mut told = Vec::new();
+    loop {
+        let Event::Signal(signal) = events.recv().await.expect("open") else { continue };
+        match signal.kind {
+            SignalKind::Candidate => {
+                let line = signal.data["candidate"].as_str().expect("a candidate").to_owned();
+                let address: IpAddr =
+                    line.split(' ').nth(4).expect("an address").parse().expect("an address");
+                told.push(address);
+            }
+            SignalKind::CandidatesEnd => break,
+            _ => {}
+        }
+    }
+    let want = |address: &IpAddr| match address {
+        IpAddr::V4(Ipv4Addr::LOCALHOST) => true,
+        IpAddr::V4(address) => !address.is_loopback() && !address.is_link_local(),
+        IpAddr::V6(address) => {
+            !address.is_unspecified() && !address.is_loopback() && !address.is_unicast_link_local()
+        }
+    };
+    let here = rtc::shared::ifaces::ifaces().expect("interfaces").into_iter().filter_map(|one| one.addr);
+    let mut here: Vec<IpAddr> = here.map(|address| address.ip()).filter(want).collect();
+    for addresses in [&mut told, &mut here] {
+        addresses.sort();
+        addresses.dedup();
+    }
+    assert_eq!(told, here);
 }
