@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 
@@ -29,6 +30,7 @@ pub fn run(args: &ActuatorArgs) -> Result<()> {
     let mut core = ActuatorCore::new(drive::mixer()?, rand::random(), machine_time());
     drive.apply(&core.safe()).context("write neutral to the output")?;
     let socket = bind(&args.socket)?;
+    let inode = std::fs::metadata(&args.socket).context("look at the socket")?.ino();
     let quit = quit_on_signal().context("catch signals")?;
     debug!(output = %args.output, "actuator holds the outputs");
 
@@ -37,7 +39,10 @@ pub fn run(args: &ActuatorArgs) -> Result<()> {
     // Whatever ended it: neutral is the last thing written.
     drive.apply(&core.safe()).context("write neutral to the output")?;
     let ended = ended?;
-    std::fs::remove_file(&args.socket).unwrap_or_else(|error| debug!(%error, "socket stays behind"));
+    // Another actuator may have taken the place; then the socket is its own.
+    if std::fs::metadata(&args.socket).is_ok_and(|now| now.ino() == inode) {
+        std::fs::remove_file(&args.socket).unwrap_or_else(|error| debug!(%error, "socket stays behind"));
+    }
     match ended {
         Ended::Told => info!("told to stop; outputs are neutral"),
         // Its run folder is swept away by the next robot that starts.

@@ -9,7 +9,7 @@ use farwheel_proto::control::DriveCommand;
 use farwheel_proto::control::event::Camera;
 use farwheel_proto::video::CarTime;
 
-/// A peer as the signalling server named it; cheap to clone.
+/// A peer and the connection it is heard on, `{peer}.{conn}`; cheap to clone.
 pub type PeerId = Arc<str>;
 
 /// A datagram of the channel `control`, decoded once at the border.
@@ -21,6 +21,8 @@ pub struct Command {
     pub datagram: [u8; DriveCommand::LEN],
     /// What it says.
     pub command: DriveCommand,
+    /// When it arrived.
+    pub arrived: Instant,
 }
 
 impl Command {
@@ -28,12 +30,16 @@ impl Command {
     ///
     /// # Errors
     /// When it is no command.
-    pub fn read(peer: &PeerId, bytes: &[u8]) -> Result<Self, farwheel_proto::control::DatagramError> {
+    pub fn read(
+        peer: &PeerId,
+        bytes: &[u8],
+        arrived: Instant,
+    ) -> Result<Self, farwheel_proto::control::DatagramError> {
         let command = DriveCommand::decode(bytes)?;
         let mut datagram = [0; DriveCommand::LEN];
         // A later version may append fields; what is known is at the front.
         datagram.copy_from_slice(&bytes[..DriveCommand::LEN]);
-        Ok(Self { peer: Arc::clone(peer), datagram, command })
+        Ok(Self { peer: Arc::clone(peer), datagram, command, arrived })
     }
 }
 
@@ -123,9 +129,11 @@ impl Inbox {
             state.arrivals.lost = Lost::Events;
         } else {
             tracing::debug!(%peer, "event dropped: too many at once");
-            return;
         }
-        self.wake(state);
+        // Others are heard at the next tick: they do not set the pace of the control thread.
+        if drives {
+            self.wake(state);
+        }
     }
 
     /// Notes that a peer's connection ended; there are at most as many as connections.
@@ -216,7 +224,7 @@ mod tests {
             controls: Controls::default(),
             earlier: [None, None],
         };
-        Command::read(&Arc::from(peer), &command.encode()).unwrap()
+        Command::read(&Arc::from(peer), &command.encode(), Instant::now()).unwrap()
     }
 
     fn check(driver: &str, commands: &[(&str, u32, u32)], want: Option<(u32, u32)>) {
@@ -282,6 +290,23 @@ mod tests {
         inbox.take_until(Instant::now(), &mut arrivals);
         assert_eq!(arrivals.events.len(), EVENTS_MAX / 2 + 1, "the flood is bounded");
         assert!(arrivals.events.iter().any(|(from, _)| *from == owner));
+    }
+
+    #[test]
+    fn only_the_driver_sets_the_pace_of_the_control_thread() {
+        let inbox = Inbox::default();
+        inbox.set_driver(Some("d"));
+        let mut arrivals = Arrivals::default();
+        let soon = || Instant::now() + Duration::from_millis(20);
+        let far = Instant::now() + Duration::from_secs(60);
+        inbox.put_event(&Arc::from("v"), Bytes::from_static(b"{}"));
+        let until = soon();
+        inbox.take_until(until, &mut arrivals);
+        assert!(Instant::now() >= until && arrivals.events.len() == 1, "a viewer's event waits for the tick");
+        inbox.put_event(&Arc::from("d"), Bytes::from_static(b"{}"));
+        let mut arrivals = Arrivals::default();
+        inbox.take_until(far, &mut arrivals);
+        assert!(Instant::now() < far && arrivals.events.len() == 1);
     }
 
     #[test]

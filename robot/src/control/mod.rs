@@ -97,6 +97,9 @@ struct Control {
     parts: Parts,
     helm: Helm,
     started: Instant,
+    /// The time up to which the helm has been advanced.
+    seen: Instant,
+    dropped_events: u64,
     /// When silence reaches the time at which the throttle is neutral.
     neutral_due: Option<Instant>,
     /// Actuators seen so far; one more is a restart.
@@ -108,7 +111,16 @@ impl Control {
     fn new(parts: Parts) -> Self {
         let started = Instant::now();
         let helm = Helm::new(parts.config.clone(), parts.boot, parts.epoch, started);
-        Self { parts, helm, started, neutral_due: None, actuators: 0, output: OutputState::Fine }
+        Self {
+            parts,
+            helm,
+            started,
+            seen: started,
+            dropped_events: 0,
+            neutral_due: None,
+            actuators: 0,
+            output: OutputState::Fine,
+        }
     }
 
     fn run(mut self) -> Stopped {
@@ -127,6 +139,15 @@ impl Control {
                     "control tick is late"
                 );
             }
+            // Before the command, which may tell that one of them is on the screen.
+            for captured in arrivals.pictures.drain(..) {
+                self.helm.handle_picture(captured);
+            }
+            // Silence is counted from a command's arrival, however late this thread gets to it.
+            if let Some(command) = arrivals.command.take() {
+                self.take_command(&command, command.arrived.clamp(self.seen, now));
+            }
+            self.seen = now;
             self.look_at_actuator(now);
             self.take(&mut arrivals, now);
             self.parts.link.send(self.helm.tick(now));
@@ -144,10 +165,18 @@ impl Control {
         }
     }
 
-    fn take(&mut self, arrivals: &mut Arrivals, now: Instant) {
-        for captured in arrivals.pictures.drain(..) {
-            self.helm.handle_picture(captured);
+    fn take_command(&mut self, command: &Command, arrived: Instant) {
+        let sequence = command.command.sequence;
+        match self.helm.handle_control(&command.peer, &command.datagram, arrived) {
+            Ok(()) => {
+                trace!(sequence, "command counts");
+                self.neutral_due = Some(arrived + NEUTRAL);
+            }
+            Err(error) => debug!(sequence, %error, "command does not count"),
         }
+    }
+
+    fn take(&mut self, arrivals: &mut Arrivals, now: Instant) {
         if let Some(volts) = self.parts.battery.take() {
             self.helm.handle_battery(volts, now);
         }
@@ -158,15 +187,6 @@ impl Control {
             match self.helm.handle_event(&peer, &message, now) {
                 Action::None => {}
                 Action::SelectCamera(index) => self.parts.camera.put(index),
-            }
-        }
-        if let Some(Command { peer, datagram, command }) = arrivals.command.take() {
-            match self.helm.handle_control(&peer, &datagram, now) {
-                Ok(()) => {
-                    trace!(sequence = command.sequence, "command counts");
-                    self.neutral_due = Some(now + NEUTRAL);
-                }
-                Err(error) => debug!(sequence = command.sequence, %error, "command does not count"),
             }
         }
         for peer in arrivals.gone.drain(..) {
@@ -210,7 +230,14 @@ impl Control {
     fn tell(&mut self) {
         while let Some(event) = self.helm.poll_event() {
             if self.parts.events.try_send(event).is_err() {
-                warn!("event for a peer dropped: the network does not keep up");
+                // Whoever floods must not fill the log as well.
+                self.dropped_events += 1;
+                if self.dropped_events.is_power_of_two() {
+                    warn!(
+                        so_far = self.dropped_events,
+                        "event for a peer dropped: the network does not keep up"
+                    );
+                }
             }
         }
     }

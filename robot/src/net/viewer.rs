@@ -1,6 +1,7 @@
 //! One connection's events, handed on the moment they arrive.
 
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use bytes::Bytes;
 use farwheel_peer::{Channel, ConnId, Connection, Event, Events, LinkState, Signal};
@@ -45,7 +46,7 @@ pub async fn forward(
     while let Some(event) = events.recv().await {
         let news = match event {
             Event::Message { channel: Channel::Control, data } => {
-                match Command::read(&peer, &data) {
+                match Command::read(&peer, &data, Instant::now()) {
                     Ok(command) => shared.inbox.put_command(command),
                     Err(error) => debug!(%peer, %error, "control datagram refused"),
                 }
@@ -92,6 +93,8 @@ pub async fn forward(
         }
     }
     shared.fanout.remove(conn);
+    // Said before, so that the car stopped at once; again now that no word of this peer can follow.
+    shared.inbox.put_gone(&peer);
     // The room is gone first only while the process ends.
     notes.send(Note { conn, news: News::Ended }).await.ok();
 }

@@ -139,7 +139,7 @@ fn stopped_and_killed_signalling_server_disturbs_nobody() {
             view.frames >= before.frames + 30 && time(view) > time(&before) + 1_000_000
         });
         assert_eq!(driver.view().fast.unwrap().status, Status::Armed, "{what}");
-        assert!(!disturbed(), "{what}: the motor stood still");
+        assert!(!disturbed(), "{what}: the motor did not run evenly: {:?}", robot.pulse_lines());
     };
     server.process.signal(Signal::STOP);
     goes_on("pictures and control beside a stopped server");

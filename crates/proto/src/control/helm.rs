@@ -260,16 +260,16 @@ impl Helm {
     }
 
     fn act(&mut self, peer: &str, event: &Event, now: Instant) -> Action {
-        // Stopping is never refused for its rate.
-        let stops = matches!(event.body, Body::EmergencyStop | Body::Disarm);
+        let drives = self.lease.is_held_by(peer);
+        let owns = self.peers.get(peer).is_some_and(|peer| peer.rank == Rank::Owner);
+        // Stopping is never refused for its rate, to those who may stop.
+        let stops = (drives || owns) && matches!(event.body, Body::EmergencyStop | Body::Disarm);
         let hello = matches!(event.body, Body::Hello { .. });
         let may_speak = stops || if hello { self.may_greet(peer, now) } else { self.may_speak(peer, now) };
         if !may_speak {
             // No answer: that would be a second flood.
             return Action::None;
         }
-        let drives = self.lease.is_held_by(peer);
-        let owns = self.peers.get(peer).is_some_and(|peer| peer.rank == Rank::Owner);
         let mut action = Action::None;
         let result = match &event.body {
             Body::Hello { name, role, owner_code, .. } => {

@@ -164,11 +164,6 @@ impl CommandSender {
         }
     }
 
-    /// Takes the news that no picture is on the screen (another camera, video off).
-    pub const fn handle_picture_gone(&mut self) {
-        self.displayed = None;
-    }
-
     /// Takes a granted lease's epoch, or zero when it is lost. The sequence starts again, disarmed.
     pub const fn handle_lease(&mut self, epoch: u32) {
         if self.lease != epoch {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// A packet overtaken by this many others is not merely reordered (video-path.md, Repair).
+/// A packet overtaken by this many others is not merely reordered.
 const REORDER_PACKETS: u64 = 2;
-/// A packet this late is not merely reordered (video-path.md, Repair).
+/// A packet this late is not merely reordered.
 const REORDER_TIME: Duration = Duration::from_millis(5);
-/// Longest wait for a repair (video-path.md, Receiver).
+/// Longest wait for a repair.
 const WAIT_MAX: Duration = Duration::from_millis(120);
 /// Shortest wait: on a path with next to no delay the ends' own scheduling takes this long.
 const WAIT_MIN: Duration = Duration::from_millis(25);

@@ -363,6 +363,19 @@ fn a_flood_of_events_is_cut_off_and_stopping_still_works() {
 }
 
 #[test]
+fn a_flood_of_stops_by_those_who_may_not_stop_is_cut_off() {
+    let mut rig = Rig::driven_by_ann();
+    for peer in ["bob", "a stranger"] {
+        rig.told.clear();
+        for _ in 0..1_000 {
+            rig.say(peer, &Event::notice(Body::Disarm));
+        }
+        assert!(rig.told.len() <= 55, "{peer} was answered {} times", rig.told.len());
+    }
+    assert_eq!(rig.ask("ann", Body::EmergencyStop), Body::Done);
+}
+
+#[test]
 fn a_flood_of_hellos_is_cut_off() {
     for (peer, owner_code) in [("vic", None), ("vic", Some("0815")), ("mallory", Some("0815"))] {
         let mut rig = Rig::driven_by_ann();

@@ -316,7 +316,9 @@ fn the_displayed_picture_is_told_with_how_long_it_has_been_there() {
     rig.now_ms += 20;
     rig.poll();
     assert_eq!(rig.last().displayed, Some(Displayed { frame: FrameId(6), unchanged_ms: 20 }));
-    rig.sender.handle_picture_gone();
+    let lease = rig.sender.lease();
+    rig.sender.handle_connection();
+    rig.sender.handle_lease(lease);
     rig.now_ms += 20;
     rig.poll();
     assert_eq!(rig.last().displayed, None);
