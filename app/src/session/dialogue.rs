@@ -8,8 +8,10 @@
 //! | `Mine` | revoked: expired, gone | `Asking`: request |
 //! | `Mine` | revoked: owner, handed over, released | `Free` or `Other`; the user asks again |
 //! | any | holder changed to none, lease wanted | `Asking`: request |
+//! | `Asking` | 2 s without an answer | `Asking`: request again |
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use farwheel_proto::control::event::{
     Body, Camera, Event, FaultChange, PeerEntry, Revocation, Role, Stamp, Welcome,
@@ -42,10 +44,21 @@ pub struct Dialogue {
     camera: Option<u8>,
     peers: Vec<PeerEntry>,
     next_id: u32,
-    asked: BTreeMap<u32, &'static str>,
+    asking_since: Option<Instant>,
+    stop: Stop,
     // Full: a robot answers long before; 32 unanswered requests are forgotten oldest first.
+    asked: BTreeMap<u32, &'static str>,
+    // Full: without a connection nothing leaves, and a new one begins anew; the oldest of 32 goes.
     outgoing: VecDeque<Event>,
+    // Full: the oldest of 32 goes.
     notices: VecDeque<Notice>,
+}
+
+/// Whether the emergency stop was said beside the flag in the commands, on this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    No,
+    Said,
 }
 
 impl Dialogue {
@@ -62,6 +75,8 @@ impl Dialogue {
             camera: None,
             peers: Vec::new(),
             next_id: 0,
+            asking_since: None,
+            stop: Stop::No,
             asked: BTreeMap::new(),
             outgoing: VecDeque::new(),
             notices: VecDeque::new(),
@@ -100,13 +115,14 @@ impl Dialogue {
         self.epoch = 0;
         self.welcome = None;
         self.lease = Lease::Unknown;
+        self.stop = Stop::No;
         let hello = Body::Hello {
             name: self.config.name.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             role: self.config.role,
             owner_code: self.config.owner_code.clone(),
         };
-        self.ask(hello, "hello");
+        self.ask(hello, HELLO);
         if self.wants_lease {
             self.ask_lease();
         }
@@ -200,7 +216,7 @@ impl Dialogue {
     pub fn take_lease(&mut self) {
         self.wants_lease = true;
         if self.config.owner_code.is_some() && matches!(self.lease, Lease::Other { .. }) {
-            self.ask(Body::LeaseTake, "take the wheel");
+            self.ask(Body::LeaseTake, TAKE);
             self.lease = Lease::Asking;
         } else if self.lease != Lease::Mine {
             self.ask_lease();
@@ -220,9 +236,29 @@ impl Dialogue {
         self.ask(Body::SelectCamera { camera }, "another camera");
     }
 
-    /// Emergency stop, beside the flag in every command.
+    /// Emergency stop, beside the flag in every command; each push is said, as the robot may have been reset since.
     pub fn emergency_stop(&mut self) {
+        self.stop = Stop::Said;
         self.ask(Body::EmergencyStop, "emergency stop");
+    }
+
+    /// Takes whether the commands carry the stop flag: a stop that this robot was not told of is said.
+    pub fn handle_stop_flag(&mut self, is_set: bool) {
+        match (self.stop, is_set) {
+            (Stop::No, true) => self.emergency_stop(),
+            (Stop::Said, false) => self.stop = Stop::No,
+            (Stop::No, false) | (Stop::Said, true) => {}
+        }
+    }
+
+    /// Asks again for a lease when no answer comes.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.lease != Lease::Asking {
+            self.asking_since = None;
+        } else if now.saturating_duration_since(*self.asking_since.get_or_insert(now)) >= ASK_AGAIN {
+            self.asking_since = Some(now);
+            self.ask(Body::LeaseRequest, WHEEL);
+        }
     }
 
     /// End of the emergency stop; the commands carry no stop flag any more.
@@ -271,8 +307,9 @@ impl Dialogue {
             "The robot refused ({what}): {}.",
             message.trim_end_matches('.')
         )));
-        if self.lease == Lease::Asking {
-            self.lease = Lease::Unknown;
+        if self.lease == Lease::Asking && matches!(asked, Some(HELLO | WHEEL | TAKE)) {
+            // The user may ask again.
+            self.lease = Lease::Free;
         }
     }
 
@@ -293,7 +330,7 @@ impl Dialogue {
     fn ask_lease(&mut self) {
         if self.lease != Lease::Asking {
             self.lease = Lease::Asking;
-            self.ask(Body::LeaseRequest, "the wheel");
+            self.ask(Body::LeaseRequest, WHEEL);
         }
     }
 
@@ -303,6 +340,9 @@ impl Dialogue {
             self.asked.pop_first();
         }
         self.asked.insert(self.next_id, what);
+        if self.outgoing.len() >= ASKED_MAX {
+            self.outgoing.pop_front();
+        }
         self.outgoing.push_back(Event::request(self.next_id, body));
     }
 
@@ -324,8 +364,14 @@ pub fn fault_in_words(fault: Fault) -> &'static str {
     }
 }
 
+/// Requests in the words that a refusal of them is shown with.
+const HELLO: &str = "hello";
+const WHEEL: &str = "the wheel";
+const TAKE: &str = "take the wheel";
 /// Requests and notices remembered.
 const ASKED_MAX: usize = 32;
+/// Longer than any round trip on which one may drive.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -425,6 +471,52 @@ mod tests {
         hears(&mut dialogue, Body::LeaseDenied { holder: "p2".into() });
         dialogue.take_lease();
         assert_eq!(said(&mut dialogue), [Body::LeaseTake]);
+    }
+
+    #[test]
+    fn every_push_of_the_stop_is_said_and_a_held_one_again_on_a_new_connection() {
+        let mut dialogue = driver();
+        said(&mut dialogue);
+        for _ in 0..2 {
+            dialogue.emergency_stop();
+            dialogue.handle_stop_flag(true);
+            dialogue.handle_stop_flag(true);
+            assert_eq!(said(&mut dialogue), [Body::EmergencyStop], "once for each push");
+        }
+        dialogue.handle_disconnected();
+        dialogue.handle_connected();
+        said(&mut dialogue);
+        dialogue.handle_stop_flag(true);
+        assert_eq!(said(&mut dialogue), [Body::EmergencyStop], "this robot was not told yet");
+        dialogue.handle_stop_flag(false);
+        dialogue.handle_stop_flag(true);
+        assert_eq!(said(&mut dialogue), [Body::EmergencyStop], "by a key, after a reset");
+    }
+
+    #[test]
+    fn a_lost_answer_about_the_wheel_is_asked_for_again() {
+        let start = Instant::now();
+        let mut dialogue = driver();
+        said(&mut dialogue);
+        let mut asked = Vec::new();
+        for ms in (0..5000).step_by(100) {
+            dialogue.handle_timeout(start + Duration::from_millis(ms));
+            asked.extend(said(&mut dialogue).into_iter().map(|body| (ms, body)));
+        }
+        assert_eq!(asked, [(2000, Body::LeaseRequest), (4000, Body::LeaseRequest)]);
+        hears(&mut dialogue, Body::LeaseGranted { epoch: 7, lasts_ms: 5000 });
+        dialogue.handle_timeout(start + Duration::from_secs(9));
+        assert_eq!(said(&mut dialogue), []);
+    }
+
+    #[test]
+    fn what_is_said_without_a_connection_is_bounded() {
+        let mut dialogue = driver();
+        dialogue.handle_disconnected();
+        for _ in 0..1000 {
+            dialogue.select_camera(1);
+        }
+        assert_eq!(said(&mut dialogue).len(), ASKED_MAX);
     }
 
     #[test]

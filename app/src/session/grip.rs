@@ -6,6 +6,9 @@
 //! | `Granted` | devices drive |
 //! | `Withheld` (no focus, another page) | everything released; only an emergency stop counts |
 //! | `Hung` (no paint for 500 ms) | everything released; only an emergency stop counts |
+//!
+//! Whatever was released by that, or by an unplugged gamepad, moves nothing again before its deadman has been let go
+//! once: a trigger still pressed when the focus returns is not a wish to drive.
 
 use std::time::Instant;
 
@@ -55,6 +58,8 @@ pub struct Meaning {
 /// Remembers what was held before.
 #[derive(Debug, Default)]
 pub struct Grip {
+    gamepad: Gate,
+    keyboard: Gate,
     select: Select,
     hold: Hold,
     arm_was_down: bool,
@@ -62,16 +67,40 @@ pub struct Grip {
     lights_were_down: bool,
 }
 
+/// Whether a device's deadman counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Gate {
+    /// Not before it is seen released.
+    #[default]
+    Shut,
+    Open,
+}
+
+impl Gate {
+    fn handle(&mut self, allowed: bool, intent: Intent) -> Intent {
+        *self = match self {
+            _ if !allowed => Self::Shut,
+            Self::Shut if intent.deadman => Self::Shut,
+            Self::Shut | Self::Open => Self::Open,
+        };
+        if *self == Self::Open { intent } else { intent.released() }
+    }
+}
+
 impl Grip {
     /// Takes one reading; `armed` is whether the car is armed or on its way to it.
     pub fn handle(&mut self, reading: Reading, armed: bool, now: Instant) -> Meaning {
-        let chosen = self.select.handle(reading.gamepad, reading.keyboard);
         let allowed = match reading.window {
             Window::Headless | Window::Granted => true,
             Window::Withheld | Window::Hung => false,
         };
-        let mut intent = if allowed { chosen } else { chosen.released() };
-        let arm = self.arm(allowed && (chosen.arm || reading.screen_arm), armed, now);
+        if reading.gamepad.is_none() {
+            self.gamepad = Gate::Shut;
+        }
+        let gamepad = reading.gamepad.map(|intent| self.gamepad.handle(allowed, intent));
+        let keyboard = self.keyboard.handle(allowed, reading.keyboard);
+        let mut intent = self.select.handle(gamepad, keyboard);
+        let arm = self.arm(allowed && (intent.arm || reading.screen_arm), armed, now);
         if intent.lights && !self.lights_were_down {
             self.lights = !self.lights;
         }
@@ -122,11 +151,51 @@ mod tests {
             ("unplugged without a window", reading(None, rest, Window::Headless)),
         ] {
             let mut grip = Grip::default();
+            grip.handle(reading(Some(rest), rest, Window::Granted), true, start);
             let before = grip.handle(reading(Some(driving()), rest, Window::Granted), true, start);
             assert!(before.intent.deadman && before.intent.throttle == 0.5);
             let after = grip.handle(next, true, start + Duration::from_millis(4));
             assert_eq!(after.intent, Intent::default(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_deadman_held_through_a_loss_does_not_drive_again_before_it_was_let_go() {
+        let start = Instant::now();
+        let rest = Intent::default();
+        for (name, lost) in [
+            ("focus lost", reading(Some(driving()), rest, Window::Withheld)),
+            ("window hung", reading(Some(driving()), rest, Window::Hung)),
+            ("unplugged", reading(None, rest, Window::Granted)),
+        ] {
+            let held = reading(Some(driving()), rest, Window::Granted);
+            let free = reading(Some(rest), rest, Window::Granted);
+            let mut grip = Grip::default();
+            let moves: Vec<bool> = [free, held, lost, held, held, free, held]
+                .into_iter()
+                .map(|reading| grip.handle(reading, true, start).intent.deadman)
+                .collect();
+            assert_eq!(moves, [false, true, false, false, false, false, true], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_held_through_a_loss_of_focus_does_not_drive_again_before_it_was_let_go() {
+        let start = Instant::now();
+        let rest = Intent::default();
+        let mut grip = Grip::default();
+        let mut moves = Vec::new();
+        for (keys, window) in [
+            (rest, Window::Granted),
+            (driving(), Window::Granted),
+            (driving(), Window::Withheld),
+            (driving(), Window::Granted),
+            (rest, Window::Granted),
+            (driving(), Window::Granted),
+        ] {
+            moves.push(grip.handle(reading(None, keys, window), true, start).intent.deadman);
+        }
+        assert_eq!(moves, [false, true, false, false, false, true]);
     }
 
     #[test]

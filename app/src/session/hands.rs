@@ -78,7 +78,7 @@ pub(crate) struct Shared {
     sender: Mutex<CommandSender>,
     link: Mutex<Option<Link>>,
     settings: Mutex<Arc<Settings>>,
-    /// Key of the profile of the device chosen by the user.
+    /// Id of the device chosen by the user.
     chosen: Mutex<Option<usize>>,
     view: Mutex<View>,
     wizard: Mutex<Option<Wizard>>,
@@ -207,19 +207,27 @@ impl Shared {
         self.sender().reset_emergency_stop(now)
     }
 
+    fn unpainted(&self, now: Instant) -> Duration {
+        let painted = self.epoch + Duration::from_millis(self.painted_ms.load(Ordering::Acquire));
+        now.saturating_duration_since(painted)
+    }
+
     fn window(&self, driver: &Driver, now: Instant) -> Window {
         match driver {
             Driver::Headless | Driver::Script { .. } => Window::Headless,
-            Driver::Window(_) => {
-                let painted = self.epoch + Duration::from_millis(self.painted_ms.load(Ordering::Acquire));
-                if !self.granted.load(Ordering::Acquire) {
-                    Window::Withheld
-                } else if now.saturating_duration_since(painted) > PAINT_SILENCE_MAX {
-                    Window::Hung
-                } else {
-                    Window::Granted
-                }
-            }
+            Driver::Window(_) if !self.granted.load(Ordering::Acquire) => Window::Withheld,
+            Driver::Window(_) if self.unpainted(now) > PAINT_SILENCE_MAX => Window::Hung,
+            Driver::Window(_) => Window::Granted,
+        }
+    }
+
+    /// The keys that are down, as far as a window that paints can tell: one that does not may have missed that a key
+    /// was let go.
+    fn keys(&self, window: Window, now: Instant) -> Keys {
+        if window == Window::Granted && self.unpainted(now) <= KEYS_SILENCE_MAX {
+            Keys(self.keys.load(Ordering::Acquire))
+        } else {
+            Keys::NONE
         }
     }
 }
@@ -234,10 +242,13 @@ fn run(shared: &Shared, mut driver: Driver) {
         grip: Grip::default(),
         keyboard: Keyboard::new(settings.keyboard.clone()),
         settings,
-        devices: pads.as_ref().map(Gamepads::devices).unwrap_or_default(),
+        devices: Vec::new(),
+        profiles: Vec::new(),
+        active: None,
         changed_at: None,
         ticks: 0,
     };
+    hands.set_devices(pads.as_ref().map(Gamepads::devices).unwrap_or_default());
     lock(&shared.view).unavailable = pads.as_ref().and_then(|p| p.unavailable().map(Into::into));
     let mut due = Instant::now();
     while !shared.stop.load(Ordering::Acquire) {
@@ -246,7 +257,7 @@ fn run(shared: &Shared, mut driver: Driver) {
         match &mut pads {
             Some(pads) => {
                 if pads.poll(wait).plugged {
-                    hands.devices = pads.devices();
+                    hands.set_devices(pads.devices());
                 }
             }
             None => std::thread::park_timeout(wait),
@@ -260,6 +271,10 @@ struct Thread {
     keyboard: Keyboard,
     settings: Arc<Settings>,
     devices: Vec<Device>,
+    /// That of each device.
+    profiles: Vec<Profile>,
+    /// Id of the device that drives.
+    active: Option<usize>,
     changed_at: Option<Instant>,
     ticks: u64,
 }
@@ -268,7 +283,10 @@ impl Thread {
     fn tick(&mut self, shared: &Shared, driver: &mut Driver, mut pads: Option<&mut Gamepads>, now: Instant) {
         self.ticks = self.ticks.wrapping_add(1);
         self.refresh_settings(shared);
+        let driven_before = self.active;
         let active = self.active(shared);
+        // Another device's sticks do not go on where those of an unplugged one were: for this tick there is none.
+        let is_another = self.active != driven_before;
         let samples: Vec<Sample> = match &mut pads {
             Some(pads) => self.devices.iter().map(|d| pads.sample(d.id).unwrap_or_default()).collect(),
             None => Vec::new(),
@@ -293,23 +311,32 @@ impl Thread {
                 )
             }
             Driver::Window(_) | Driver::Headless => {
+                let armed = shared.sender().wants_armed();
                 let wizard_runs = self.feed_wizard(shared, active, &samples, now);
-                let profile = active.map(|index| self.profile(index));
-                let gamepad = active.zip(profile.as_ref()).map(|(index, p)| p.read(&samples[index]));
-                // While the wizard asks for pushes they are not driving.
-                let gamepad = gamepad.map(|g| if wizard_runs { Intent::default() } else { g });
+                let profile = active.map(|index| &self.profiles[index]);
+                let mut gamepad = active.zip(profile).map(|(index, p)| p.read(&samples[index]));
+                gamepad = gamepad.filter(|_| !is_another);
+                if let Some(gamepad) = &mut gamepad {
+                    // While the wizard asks for pushes they are not driving; nothing but a stop of an armed car.
+                    if wizard_runs {
+                        *gamepad = if armed { gamepad.released() } else { Intent::default() };
+                    }
+                    // Whoever has a controller in the hand may stop the car.
+                    let others = self.profiles.iter().zip(&samples).enumerate();
+                    gamepad.estop |= others
+                        .filter(|(index, _)| Some(*index) != active)
+                        .any(|(_, (profile, sample))| profile.read(sample).estop);
+                }
                 let window = shared.window(driver, now);
-                let keys = if window == Window::Granted { shared.keys.load(Ordering::Acquire) } else { 0 };
-                self.keyboard.handle_keys(Keys(keys), now);
+                self.keyboard.handle_keys(shared.keys(window, now), now);
                 let reading = Reading {
                     gamepad,
                     keyboard: self.keyboard.intent(now),
                     screen_arm: shared.screen_arm.load(Ordering::Acquire),
                     window,
                 };
-                let armed = shared.sender().wants_armed();
                 let meaning = self.grip.handle(reading, armed, now);
-                let shaper = match (meaning.device, &profile) {
+                let shaper = match (meaning.device, profile) {
                     (select::Device::Gamepad, Some(profile)) => shaper(&profile.feel),
                     (select::Device::Gamepad | select::Device::Keyboard, _) => {
                         StickShaper { throttle: LINEAR, steer: LINEAR, ..StickShaper::default() }
@@ -366,21 +393,24 @@ impl Thread {
         if !Arc::ptr_eq(&settings, &self.settings) {
             self.keyboard.set_rates(settings.keyboard.clone());
             self.settings = settings;
+            let devices = std::mem::take(&mut self.devices);
+            self.set_devices(devices);
         }
     }
 
-    fn active(&self, shared: &Shared) -> Option<usize> {
-        let chosen = *lock(&shared.chosen);
-        chosen.and_then(|id| self.devices.iter().position(|d| d.id == id)).or(if self.devices.is_empty() {
-            None
-        } else {
-            Some(0)
-        })
+    fn set_devices(&mut self, devices: Vec<Device>) {
+        self.profiles = devices.iter().map(|d| self.settings.profile(&d.uuid, &d.name)).collect();
+        self.devices = devices;
     }
 
-    fn profile(&self, index: usize) -> Profile {
-        let device = &self.devices[index];
-        self.settings.profile(&device.uuid, &device.name)
+    /// Index of the device that drives: the chosen one, else the one that drove before, else the first.
+    fn active(&mut self, shared: &Shared) -> Option<usize> {
+        let chosen = *lock(&shared.chosen);
+        let ids = [chosen, self.active];
+        let find = |id: usize| self.devices.iter().position(|device| device.id == id);
+        let index = ids.into_iter().flatten().find_map(find).or((!self.devices.is_empty()).then_some(0));
+        self.active = index.map(|index| self.devices[index].id);
+        index
     }
 
     fn feed_wizard(&self, shared: &Shared, active: Option<usize>, samples: &[Sample], now: Instant) -> bool {
@@ -482,7 +512,9 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const LINEAR: Curve = Curve { dead_zone: 0.0, expo: 0.0, limit: 1.0, direction: Direction::Normal };
 /// 250 Hz.
 const POLL: Duration = Duration::from_millis(4);
-/// A window that has not painted for this long lets go (it asks for a paint ten times a second).
+/// Keys count for this long after the window's last paint, which is when it looked at them.
+const KEYS_SILENCE_MAX: Duration = Duration::from_millis(200);
+/// A window that has not painted for this long lets go (it asks for a paint twenty times a second).
 const PAINT_SILENCE_MAX: Duration = Duration::from_millis(500);
 /// The view is renewed at 62 Hz, about as often as anyone paints it.
 const VIEW_EVERY: u64 = 4;

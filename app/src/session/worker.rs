@@ -50,7 +50,6 @@ pub(super) async fn run(
         early: Vec::new(),
         heard_at: None,
         reset_at: None,
-        stopping: Stopping::No,
         loss_from: None,
     };
     let mut tick = tokio::time::interval(TICK);
@@ -87,13 +86,6 @@ struct Link {
     events: Events,
 }
 
-/// Whether the emergency stop was said on the event channel too.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stopping {
-    No,
-    Said,
-}
-
 struct Worker {
     config: Config,
     shared: Arc<Shared>,
@@ -111,7 +103,6 @@ struct Worker {
     early: Vec<(PeerId, Signal)>,
     heard_at: Option<Instant>,
     reset_at: Option<Instant>,
-    stopping: Stopping,
     loss_from: Option<(Instant, u64, u64)>,
 }
 
@@ -121,7 +112,7 @@ impl Worker {
             Order::TakeLease => self.dialogue.take_lease(),
             Order::ReleaseLease => self.dialogue.release_lease(),
             Order::SelectCamera(camera) => self.dialogue.select_camera(camera),
-            Order::EmergencyStop => self.say_stop(),
+            Order::EmergencyStop => self.dialogue.emergency_stop(),
             Order::Disarm => self.dialogue.disarm(),
             Order::ResetStop => {
                 let Some(hands) = &self.hands else { return };
@@ -147,13 +138,9 @@ impl Worker {
                 link.connection.send(Channel::Telemetry, Bytes::copy_from_slice(&ping.encode())).ok();
             }
         }
+        self.dialogue.handle_timeout(now);
         if let Some(hands) = &self.hands {
-            let is_stopping = hands.sender().is_stopping();
-            match (self.stopping, is_stopping) {
-                (Stopping::No, true) => self.say_stop(),
-                (Stopping::Said, false) => self.stopping = Stopping::No,
-                (Stopping::No, false) | (Stopping::Said, true) => {}
-            }
+            self.dialogue.handle_stop_flag(hands.sender().is_stopping());
         }
         if self.reset_at.take_if(|at| now >= *at).is_some()
             && let Some(hands) = &self.hands
@@ -167,13 +154,6 @@ impl Worker {
             }
         }
         self.refresh_stats(now);
-    }
-
-    fn say_stop(&mut self) {
-        if self.stopping == Stopping::No {
-            self.stopping = Stopping::Said;
-            self.dialogue.emergency_stop();
-        }
     }
 
     /// Carries out what was decided and publishes how it stands.

@@ -134,7 +134,7 @@ impl eframe::App for App {
         }
         // Figures, plots and ages tick at 10 Hz by themselves; pictures and keys ask for paints of their own.
         let is_live = self.model.drive.is_some() || self.window.page == Page::Gamepad;
-        let every = if is_live { Duration::from_millis(100) } else { Duration::from_millis(500) };
+        let every = if is_live { Duration::from_millis(50) } else { Duration::from_millis(500) };
         ctx.request_repaint_after(every);
     }
 

@@ -187,10 +187,17 @@ impl Window {
             if self.shortcuts == Shown::Yes {
                 self.shortcuts = Shown::No;
             }
-            // On the drive page this goes with the driving keys; on the others nothing else would carry it.
-            if model.drive.as_ref().is_some_and(|drive| drive.arm.is_live()) && self.page != Page::Drive {
-                out.push(Command::EmergencyStop);
-            }
+        }
+        // On the drive page the driving keys carry it too, but not a tap so short that it is over within one paint.
+        let is_tapped = pressed(EguiKey::Escape) || (pressed(EguiKey::Backspace) && !types);
+        let can_stop =
+            model.drive.as_ref().is_some_and(|drive| self.page == Page::Drive || drive.arm.is_live());
+        if is_tapped && can_stop {
+            out.push(Command::EmergencyStop);
+        }
+        if self.page != Page::Gamepad && model.gamepad.wizard.is_some() {
+            // Out of sight it would only keep the controller from driving.
+            out.push(Command::WizardCancel);
         }
     }
 

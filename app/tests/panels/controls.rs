@@ -127,7 +127,31 @@ fn driving_keys_are_sent_as_they_change_and_not_while_a_button_has_the_focus() {
     harness.run_steps(1);
     harness.key_down(egui::Key::Escape);
     harness.run_steps(1);
-    assert_eq!(take(&mut harness), [Command::Keys(Keys::NONE.with(Key::EmergencyStop))]);
+    assert_eq!(
+        take(&mut harness),
+        [Command::EmergencyStop, Command::Keys(Keys::NONE.with(Key::EmergencyStop))]
+    );
+}
+
+#[test]
+fn a_tap_of_escape_within_one_paint_stops_on_every_page() {
+    for page in [Page::Drive, Page::Gamepad, Page::Stats, Page::Settings] {
+        let mut harness = on("drive-armed");
+        harness.state_mut().window.page = page;
+        harness.run_steps(1);
+        take(&mut harness);
+        for pressed in [true, false] {
+            harness.event(egui::Event::Key {
+                key: egui::Key::Escape,
+                physical_key: None,
+                pressed,
+                repeat: false,
+                modifiers: egui::Modifiers::NONE,
+            });
+        }
+        harness.run_steps(1);
+        assert!(take(&mut harness).contains(&Command::EmergencyStop), "{page:?}");
+    }
 }
 
 #[test]

@@ -151,7 +151,7 @@ pub(crate) fn vehicle(ui: &mut Ui, area: Rect, cx: &Cx<'_>) {
     let vehicle = &cx.state.vehicle;
     let mut rows: Vec<(Icon, Level, String, String)> = Vec::new();
     if let Some(volts) = vehicle.battery_v {
-        // Per cell: warn at 3.5 V, throttle limited at 3.4 V (control-and-safety).
+        // Per cell: warn at 3.5 V, throttle limited at 3.4 V (docs/SAFETY.md).
         let level = match vehicle.cell_v {
             Some(cell) if cell < 3.4 => Level::Bad,
             Some(cell) if cell < 3.5 => Level::Warning,
