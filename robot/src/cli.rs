@@ -18,8 +18,8 @@ pub enum Order {
     Actuator(ActuatorArgs),
     /// Write neutral once and leave.
     Neutral(NeutralArgs),
-    /// Try everything that `run` would use.
-    Check(Box<Config>, Report),
+    /// Try everything that `run` would use; the configuration is from these files.
+    Check(Box<Config>, Vec<PathBuf>, Report),
     /// List cameras and outputs.
     Devices(Report),
     /// Show the effective configuration.
@@ -68,7 +68,7 @@ pub fn parse() -> Result<Order> {
 fn order(matches: &ArgMatches) -> Result<Order> {
     match matches.subcommand().expect("clap requires a subcommand") {
         ("run", m) => {
-            let (config, layers) = configure(m)?;
+            let (config, layers, _) = configure(m)?;
             Ok(if m.get_flag("print-config") {
                 Order::PrintConfig(config::as_toml(&layers))
             } else {
@@ -76,8 +76,8 @@ fn order(matches: &ArgMatches) -> Result<Order> {
             })
         }
         ("check", m) => {
-            let (config, _) = configure(m)?;
-            Ok(Order::Check(Box::new(config), report(m)))
+            let (config, _, files) = configure(m)?;
+            Ok(Order::Check(Box::new(config), files, report(m)))
         }
         ("devices", m) => Ok(Order::Devices(report(m))),
         ("actuator", m) => Ok(Order::Actuator(ActuatorArgs {
@@ -98,17 +98,18 @@ fn report(matches: &ArgMatches) -> Report {
     if matches.get_flag("json") { Report::Json } else { Report::Text }
 }
 
-fn configure(matches: &ArgMatches) -> Result<(Config, Layers)> {
+fn configure(matches: &ArgMatches) -> Result<(Config, Layers, Vec<PathBuf>)> {
     let env_file = std::env::var_os(format!("{ENV_PREFIX}CONFIG")).map(PathBuf::from);
     let explicit = matches.get_one::<PathBuf>("config").cloned().or(env_file);
-    let mut layers = config::layers(&config::files(explicit.as_deref()), std::env::vars())?;
+    let files = config::files(explicit.as_deref());
+    let mut layers = config::layers(&files, std::env::vars())?;
     for setting in SETTINGS {
         if matches.value_source(setting.flag) == Some(ValueSource::CommandLine) {
             let text = matches.get_one::<String>(setting.flag).expect("the command line has it");
             layers.lay_flag(setting, text)?;
         }
     }
-    Ok((Config::from_layers(&layers)?, layers))
+    Ok((Config::from_layers(&layers)?, layers, files))
 }
 
 fn command() -> Command {

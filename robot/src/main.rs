@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             actuator::process::run(&args).map(|()| ExitCode::SUCCESS)
         }
         Order::Neutral(args) => actuator::process::neutral(&args).map(|()| ExitCode::SUCCESS),
-        Order::Check(config, report) => check::run(&config, report),
+        Order::Check(config, files, report) => check::run(&config, &files, report),
         Order::Devices(report) => devices::run(report).map(|()| ExitCode::SUCCESS),
     });
     result.unwrap_or_else(|error| {

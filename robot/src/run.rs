@@ -73,7 +73,7 @@ pub fn run(config: &Config, clock: CarClock) -> Result<()> {
         .enable_all()
         .build()
         .context("start the network threads")?;
-    let ended = runtime.block_on(serve(Settings::new(config)?, Arc::new(shared), car));
+    let ended = runtime.block_on(serve(Settings::new(config), Arc::new(shared), car));
     runtime.shutdown_timeout(SHUTDOWN_MAX);
     drop(telemetry);
     drop(encoding);

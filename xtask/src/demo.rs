@@ -101,7 +101,7 @@ impl Stage {
 
 fn window(programs: &Binaries, stage: &Stage) -> Result<()> {
     println!(
-        "    hold the deadman (left Shift, or the pad's left bumper) and drive with W A S D or the left stick"
+        "    click the ring or hold Enter for a second to arm, drive with W A S D or a gamepad; Esc stops, F1 helps"
     );
     let status = Command::new(&programs.app)
         .args(["drive", ROOM, "--server", &stage.url])

@@ -16,7 +16,7 @@ use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 use crate::connection::Shared;
 
-/// Shortest time between two requests for a key frame (video-path.md).
+/// Shortest time between two requests for a key frame (docs/PROTOCOL.md).
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Receives pictures until the track is gone.

@@ -5,6 +5,7 @@ mod server;
 mod video;
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +13,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::cli::Report;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::rundir::RunDir;
 use crate::telemetry::system;
 
@@ -65,7 +66,7 @@ impl Item {
 ///
 /// # Errors
 /// When not even a run folder can be made.
-pub fn run(config: &Config, report: Report) -> Result<ExitCode> {
+pub fn run(config: &Config, files: &[PathBuf], report: Report) -> Result<ExitCode> {
     let dir = RunDir::create()?;
     let mut items = Vec::new();
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -75,7 +76,7 @@ pub fn run(config: &Config, report: Report) -> Result<ExitCode> {
         }
         items.push(item);
     };
-    add(Item::ok("configuration", configuration()));
+    add(Item::ok("configuration", configuration(files)));
     add(clock(SystemTime::now()));
     add(disk(config, &dir));
     add(priority());
@@ -114,8 +115,8 @@ fn line(item: &Item, colour: bool) -> String {
     format!("{word} {:<14} {}", item.name, item.text)
 }
 
-fn configuration() -> String {
-    let files: Vec<_> = config::files(None).iter().map(|path| path.display().to_string()).collect();
+fn configuration(files: &[PathBuf]) -> String {
+    let files: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
     match &files[..] {
         [] => "no file; defaults, environment and flags".to_owned(),
         files => files.join(", "),

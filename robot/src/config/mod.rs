@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use farwheel_media::capture::Spec;
+use farwheel_peer::signaling::RoomName;
 use farwheel_proto::control::Axis;
 use farwheel_proto::control::event::NAME_CHARS_MAX;
 use farwheel_proto::control::failsafe::{Limits, Sight};
@@ -54,7 +55,7 @@ pub struct Signaling {
     /// `ws://` or `wss://` with host and port.
     pub server: String,
     /// The room to join.
-    pub room: String,
+    pub room: RoomName,
     /// What the server wants to see before it lets the robot in.
     pub token: Option<Secret>,
     /// PEM file with certificates to trust besides the system's.
@@ -99,7 +100,7 @@ pub enum IcePolicy {
 /// Local addresses for media.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bind {
-    /// Every interface; loopback as well when the server is on loopback.
+    /// Every interface and loopback.
     Auto,
     /// These.
     Only(Vec<IpAddr>),
@@ -269,19 +270,8 @@ fn is_loopback(authority: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-impl Signaling {
-    /// Whether the server is on this machine.
-    pub fn is_loopback(&self) -> bool {
-        let rest = self.server.split_once("://").map_or("", |(_, rest)| rest);
-        is_loopback(rest.split('/').next().unwrap_or_default())
-    }
-}
-
-fn room(text: &str) -> Result<String> {
-    let fits = (1..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    ensure!(fits, "room `{text}` must be 1 to 64 of letters, digits, - and _");
-    Ok(text.to_owned())
+fn room(text: &str) -> Result<RoomName> {
+    text.parse().with_context(|| format!("room `{text}`"))
 }
 
 fn bind(text: &str) -> Result<Bind> {

@@ -178,7 +178,7 @@ pub static SETTINGS: &[Setting] = &[
         "bind",
         "ADDRS",
         Fixed("auto"),
-        "Local addresses for media, separated by commas; auto picks every interface, and loopback when the server is there.",
+        "Local addresses for media, separated by commas; auto picks every interface and loopback.",
     ),
     text(
         "camera.source",

@@ -29,15 +29,11 @@ pub struct Settings {
 
 impl Settings {
     /// What the configuration says.
-    ///
-    /// # Errors
-    /// When the room's name is not one.
-    pub fn new(config: &Config) -> anyhow::Result<Self> {
-        let room = config.signaling.room.parse().map_err(|error| anyhow::anyhow!("room: {error}"))?;
-        Ok(Self {
+    pub fn new(config: &Config) -> Self {
+        Self {
             signaling: signaling::Config {
                 server: config.signaling.server.clone(),
-                room,
+                room: config.signaling.room.clone(),
                 role: signaling::Role::Robot,
                 name: config.name.clone(),
                 token: config.signaling.token.as_ref().map(|token| token.reveal().to_owned()),
@@ -51,7 +47,7 @@ impl Settings {
                 config::Bind::Auto => Bind::Everywhere,
                 config::Bind::Only(addresses) => Bind::Addresses(addresses.clone()),
             },
-        })
+        }
     }
 }
 

@@ -196,7 +196,7 @@ fn ms32(duration: Duration) -> u32 {
 
 /// Cells of the simulated battery.
 pub const SIM_CELLS: u8 = 2;
-/// 20 Hz (control-and-safety design).
+/// 20 Hz (docs/PROTOCOL.md).
 const PERIOD: Duration = Duration::from_millis(50);
 /// 2 Hz: each tenth of the fast ones.
 const SLOW_EVERY: u64 = 10;

@@ -27,7 +27,7 @@ impl KeyWishes {
     }
 }
 
-/// At most one key frame per 300 ms: it is several times the size of others (video-path design).
+/// At most one key frame per 300 ms: it is several times the size of others.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(300);
 
 #[cfg(test)]

@@ -92,6 +92,9 @@ fn check_lists_what_works_and_what_does_not() {
             "{name} in {out}"
         );
     }
+    let configuration = items.iter().find(|item| item["name"] == "configuration").unwrap();
+    let file = dir.path().join("empty.toml").display().to_string();
+    assert_eq!(configuration["text"], file, "the file that was given with --config");
     drop(server);
     let args = ["--server", "ws://127.0.0.1:9", "--camera", "usb:/dev/video99", "--size", "320x180"];
     let (success, out, _) = run(dir.path(), "check", &args);
