@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::input::fit;
 use crate::input::keyboard::Rates;
 use crate::input::profile::Profile;
 use crate::model::settings::View;
@@ -54,8 +55,6 @@ pub struct Settings {
     pub theme: Theme,
     /// Size of everything on screen, 1.0 is normal; [0.5, 3].
     pub ui_scale: f32,
-    /// Loudness of sounds, 0 to 1.
-    pub volume: f32,
     /// Whether the drive screen shows where each millisecond goes.
     pub show_stages: bool,
     /// Whether a gamepad shakes when the link is lost.
@@ -80,7 +79,6 @@ impl Default for Settings {
             name: String::new(),
             theme: Theme::default(),
             ui_scale: 1.0,
-            volume: 0.8,
             show_stages: true,
             rumble: true,
             view: View::default(),
@@ -112,11 +110,7 @@ impl Settings {
     }
 
     fn clamped(mut self) -> Self {
-        let fit = |value: f32, low: f32, high: f32, default: f32| {
-            if value.is_finite() { value.clamp(low, high) } else { default }
-        };
         self.ui_scale = fit(self.ui_scale, 0.5, 3.0, 1.0);
-        self.volume = fit(self.volume, 0.0, 1.0, 0.8);
         self.keyboard = self.keyboard.clamped();
         self.recent.truncate(RECENT_MAX);
         for profile in self.profiles.values_mut() {
@@ -233,6 +227,11 @@ impl Store {
 /// Rooms remembered.
 const RECENT_MAX: usize = 12;
 
+/// What a person without another name is called.
+pub fn login_name() -> String {
+    std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_else(|_| "driver".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,9 +297,9 @@ mod tests {
     fn numbers_out_of_range_are_forced_into_it() {
         let (_folder, store) = store();
         fs::create_dir_all(store.path().parent().unwrap()).unwrap();
-        fs::write(store.path(), "ui_scale = 99.0\nvolume = nan\n[keyboard]\nsteer_attack = -3.0\n").unwrap();
+        fs::write(store.path(), "ui_scale = 99.0\n[keyboard]\nsteer_attack = -3.0\n").unwrap();
         let settings = store.load().settings;
-        assert_eq!((settings.ui_scale, settings.volume, settings.keyboard.steer_attack), (3.0, 0.8, 0.2));
+        assert_eq!((settings.ui_scale, settings.keyboard.steer_attack), (3.0, 0.2));
     }
 
     #[test]

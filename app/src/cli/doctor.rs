@@ -152,7 +152,11 @@ fn graphics(runtime: &tokio::runtime::Runtime) -> Finding {
 fn codec() -> Finding {
     match assembler() {
         Assembler::Used => Finding::good("codec", format!("{}.", Assembler::Used.in_words())),
-        Assembler::Missing => Finding::lacking("codec", format!("{}.", Assembler::Missing.in_words()), ""),
+        Assembler::Missing => Finding::lacking(
+            "codec",
+            format!("{}.", Assembler::Missing.in_words()),
+            "Install nasm (`sudo apt install nasm`) and build again.",
+        ),
     }
 }
 
@@ -376,7 +380,7 @@ mod tests {
     fn each_finding_of_this_computer_is_a_sentence() {
         for finding in [display(), codec(), gamepads(), settings()] {
             assert!(finding.what.ends_with('.'), "{finding:?}");
-            assert!(finding.health == Health::Good || !finding.what.is_empty(), "{finding:?}");
+            assert!(finding.health == Health::Good || !finding.remedy.is_empty(), "{finding:?}");
         }
     }
 }

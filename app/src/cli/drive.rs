@@ -15,7 +15,7 @@ use crate::render::slot::Slot;
 use crate::script::{Player, Script};
 use crate::session::hands::{Driver, Hands};
 use crate::session::record::Recorder;
-use crate::session::video::{Shown, Strip};
+use crate::session::video::Shown;
 use crate::session::{Config, Session};
 use crate::settings::{Settings, Store};
 
@@ -24,6 +24,9 @@ use crate::settings::{Settings, Store};
 pub(super) struct Drive {
     #[command(flatten)]
     pub(super) place: Where,
+    /// File with the code that proves the robot's owner, who may take the wheel from anyone.
+    #[arg(long, value_name = "FILE")]
+    owner_code_file: Option<PathBuf>,
     /// Without a window.
     #[arg(long)]
     pub(super) headless: bool,
@@ -41,19 +44,29 @@ pub(super) struct Drive {
     pub(super) stats_json: Option<PathBuf>,
     /// How picture ages are measured.
     #[arg(long, value_enum, default_value_t)]
-    measure: Measure,
+    pub(super) measure: Measure,
     /// Write decoded pictures as y4m (- is stdout).
     #[arg(long, value_name = "FILE", requires = "headless")]
     y4m: Option<PathBuf>,
     /// Record the received video to this MP4 file.
     #[arg(long, value_name = "FILE")]
     pub(super) record: Option<PathBuf>,
-    /// Save the last picture (headless) or the window as PNG at the end.
+    /// Save a PNG: without a window the last picture, else the window once the car has moved for some seconds.
     #[arg(long, value_name = "FILE")]
     pub(super) screenshot: Option<PathBuf>,
     /// Leave so many seconds at the start out of the percentiles.
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
     left_out: f64,
+}
+
+impl Drive {
+    pub(super) fn owner_code(&self) -> anyhow::Result<Option<String>> {
+        self.owner_code_file.as_deref().map(super::read_secret).transpose()
+    }
+
+    pub(super) fn left_out(&self) -> Duration {
+        Duration::try_from_secs_f64(self.left_out).unwrap_or(Duration::from_secs(3))
+    }
 }
 
 pub(super) fn run(args: Drive) -> anyhow::Result<Exit> {
@@ -96,9 +109,7 @@ pub(super) fn finish(
     picture: impl FnOnce() -> Option<farwheel_media::VideoFrame>,
 ) -> anyhow::Result<Exit> {
     let report = stats::report(session);
-    if args.measure == Measure::Strip && report["by_strip"].is_null() {
-        anyhow::bail!("the pictures carry no strip; start the robot with --camera test or --strip");
-    }
+    args.measure.check(&report)?;
     if let Some(path) = &args.stats_json {
         stats::write(&report, path)?;
     }
@@ -117,21 +128,13 @@ pub(super) fn finish(
 /// The stay that the arguments describe, without a window.
 pub(super) fn config(args: &Drive, recorder: Option<Recorder>) -> anyhow::Result<Config> {
     Ok(Config {
-        server: args.place.server.clone(),
-        room: args.place.room.clone(),
-        role: Role::Driver,
-        name: args.place.name(),
-        token: args.place.token()?,
-        ca: args.place.ca.clone(),
-        owner_code: args.place.owner_code()?,
+        signaling: args.place.signaling(Role::Driver)?,
+        owner_code: args.owner_code()?,
         bind: args.place.bind(),
         candidates: args.place.candidates(),
         shown: Shown::WhenDecoded,
-        strip: match args.measure {
-            Measure::Header => Strip::Ignore,
-            Measure::Auto | Measure::Strip => Strip::Read,
-        },
-        left_out: Duration::try_from_secs_f64(args.left_out).unwrap_or(Duration::from_secs(3)),
+        strip: args.measure.strip(true),
+        left_out: args.left_out(),
         recorder,
     })
 }

@@ -17,9 +17,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use farwheel_peer::signaling::RoomName;
+use farwheel_peer::signaling::{self, Role, RoomName};
 use farwheel_peer::{Bind, CandidatePolicy};
 use farwheel_proto::video::Size;
+
+use crate::session::video::Strip;
 
 /// See and drive a robot from afar.
 #[derive(Debug, Parser)]
@@ -55,9 +57,6 @@ struct Where {
     /// File with the token for the server.
     #[arg(long, env = "FARWHEEL_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// File with the code that proves the robot's owner, who may take the wheel from anyone.
-    #[arg(long, value_name = "FILE")]
-    owner_code_file: Option<PathBuf>,
     /// PEM file with certificates to trust besides the system's.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -70,7 +69,7 @@ struct Where {
     /// Gather addresses from the loopback interface only: server and robot run on this computer.
     #[arg(long)]
     loopback: bool,
-    /// Give up when there is no picture after so many seconds (0: never).
+    /// Without a window: give up when there is no picture after so many seconds (0: never).
     #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
     wait: f64,
 }
@@ -80,8 +79,15 @@ impl Where {
         self.token_file.as_deref().map(read_secret).transpose()
     }
 
-    fn owner_code(&self) -> anyhow::Result<Option<String>> {
-        self.owner_code_file.as_deref().map(read_secret).transpose()
+    fn signaling(&self, role: Role) -> anyhow::Result<signaling::Config> {
+        Ok(signaling::Config {
+            server: self.server.clone(),
+            room: self.room.clone(),
+            role,
+            name: self.name.clone().unwrap_or_else(crate::settings::login_name),
+            token: self.token()?,
+            ca: self.ca.clone(),
+        })
     }
 
     fn bind(&self) -> Bind {
@@ -90,11 +96,6 @@ impl Where {
 
     fn candidates(&self) -> CandidatePolicy {
         if self.relay_only { CandidatePolicy::RelayOnly } else { CandidatePolicy::All }
-    }
-
-    fn name(&self) -> String {
-        let login = || std::env::var("USER").or_else(|_| std::env::var("USERNAME"));
-        self.name.clone().or_else(|| login().ok()).unwrap_or_else(|| "driver".into())
     }
 }
 
@@ -108,6 +109,26 @@ enum Measure {
     Header,
     /// By the strip; fails when there is none.
     Strip,
+}
+
+impl Measure {
+    /// Whether pictures are looked at for their strip; figures that nobody reads are not worth the time.
+    fn strip(self, is_read: bool) -> Strip {
+        match self {
+            Self::Header => Strip::Ignore,
+            Self::Auto if !is_read => Strip::Ignore,
+            Self::Auto | Self::Strip => Strip::Read,
+        }
+    }
+
+    /// Refuses figures that are not by the strip, if that was asked for.
+    fn check(self, report: &serde_json::Value) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self != Self::Strip || !report["by_strip"].is_null(),
+            "the pictures carry no strip; start the robot with --camera test or --strip"
+        );
+        Ok(())
+    }
 }
 
 fn read_secret(path: &std::path::Path) -> anyhow::Result<String> {

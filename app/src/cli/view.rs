@@ -18,7 +18,7 @@ use super::headless::{self, Limits};
 use super::signals::Stop;
 use super::{Exit, Measure, Where, parse_size, stats};
 use crate::render::slot::Slot;
-use crate::session::video::{Shown, Strip};
+use crate::session::video::Shown;
 use crate::session::{Config, Session};
 
 /// Arguments of `farwheel view`.
@@ -35,7 +35,7 @@ pub(super) struct View {
     /// End after so many seconds.
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<f64>,
-    /// Write figures to this file at the end (- is stderr's friend stdout; not together with --y4m -).
+    /// Write figures to this file at the end (- is stdout; not together with --y4m -).
     #[arg(long, value_name = "FILE")]
     stats_json: Option<PathBuf>,
     /// How picture ages are measured.
@@ -53,28 +53,22 @@ pub(super) fn run(args: View) -> anyhow::Result<Exit> {
     let slot = Slot::new();
     let mut writer = Writer::start(&args.y4m, slot.clone(), args.size)?;
     let config = Config {
-        server: args.place.server.clone(),
-        room: args.place.room.clone(),
-        role: Role::Viewer,
-        name: args.place.name(),
-        token: args.place.token()?,
-        ca: args.place.ca.clone(),
+        signaling: args.place.signaling(Role::Viewer)?,
         owner_code: None,
         bind: args.place.bind(),
         candidates: args.place.candidates(),
         shown: Shown::WhenDecoded,
-        strip: match (args.measure, &args.stats_json) {
-            (Measure::Header, _) | (Measure::Auto, None) => Strip::Ignore,
-            (Measure::Auto, Some(_)) | (Measure::Strip, _) => Strip::Read,
-        },
+        strip: args.measure.strip(args.stats_json.is_some()),
         left_out: Duration::from_secs(3),
         recorder: None,
     };
     let session = Session::start(config, slot, None)?;
     let limits = Limits::new(&args.place, args.seconds);
     let exit = headless::attend(&session, None, &args.place, limits, &stop, |_| writer.ended());
+    let report = stats::report(&session);
+    args.measure.check(&report)?;
     if let Some(path) = &args.stats_json {
-        stats::write(&stats::report(&session), path)?;
+        stats::write(&report, path)?;
     }
     drop(session);
     writer.finish()?;

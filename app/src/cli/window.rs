@@ -7,15 +7,14 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::ScreenshotCallback;
 
+use super::Exit;
 use super::drive::{self, Drive};
-use super::{Exit, read_secret};
 use crate::model::connect::{Role, Target};
 use crate::model::{Command, Model};
 use crate::render::slot::Slot;
 use crate::script::{Outcome, Player, Script};
 use crate::session::desk::{Desk, Options};
 use crate::session::record::Recorder;
-use crate::session::video::Strip;
 use crate::settings::Store;
 use crate::ui::{self, Backend};
 
@@ -34,14 +33,16 @@ pub(super) fn run(start: Option<(Drive, Option<Script>)>) -> anyhow::Result<Exit
         return Ok(Exit::Done);
     };
     let recorder = args.record.as_deref().map(Recorder::new);
-    let token = args.place.token_file.as_deref().map(read_secret).transpose()?;
+    let token = args.place.token()?;
     let options = Options {
         ca: args.place.ca.clone(),
-        owner_code: args.place.owner_code()?,
+        name: args.place.name.clone(),
+        owner_code: args.owner_code()?,
         bind: args.place.bind(),
         candidates: args.place.candidates(),
         recorder: recorder.clone(),
-        strip: if args.stats_json.is_some() { Strip::Read } else { Strip::Ignore },
+        strip: args.measure.strip(args.stats_json.is_some()),
+        left_out: args.left_out(),
         target: Some(Target {
             server: args.place.server.clone(),
             room: args.place.room.to_string(),

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::input::Intent;
+use crate::input::{Intent, fit};
 
 /// One key that does something while driving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,9 +109,6 @@ impl Rates {
     /// The same with every number forced into its range, as a file may hold anything.
     pub fn clamped(self) -> Self {
         let default = Self::default();
-        let fit = |value: f32, low: f32, high: f32, default: f32| {
-            if value.is_finite() { value.clamp(low, high) } else { default }
-        };
         Self {
             steer_attack: fit(self.steer_attack, 0.2, 50.0, default.steer_attack),
             steer_release: fit(self.steer_release, 0.2, 50.0, default.steer_release),

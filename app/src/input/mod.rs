@@ -45,3 +45,8 @@ impl Intent {
         self.throttle.abs() < 0.05
     }
 }
+
+/// A number of a file, which may hold anything, forced into its range.
+pub(crate) fn fit(value: f32, low: f32, high: f32, usual: f32) -> f32 {
+    if value.is_finite() { value.clamp(low, high) } else { usual }
+}

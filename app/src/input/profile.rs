@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::input::Intent;
+use crate::input::{Intent, fit};
 
 /// Name of one axis or button of a controller, for example `axis.LeftStickX`, `button.South`, `axis.code.65539`.
 ///
@@ -184,9 +184,7 @@ impl Default for Feel {
 impl Feel {
     /// The same with every number forced into its range, as a file may hold anything.
     pub fn clamped(mut self) -> Self {
-        let fit = |value: &mut f32, low: f32, high: f32, default: f32| {
-            *value = if value.is_finite() { value.clamp(low, high) } else { default };
-        };
+        let fit = |value: &mut f32, low, high, usual| *value = fit(*value, low, high, usual);
         fit(&mut self.dead_zone, 0.0, 0.5, 0.06);
         fit(&mut self.steer_expo, 0.0, 1.0, 0.3);
         fit(&mut self.throttle_expo, 0.0, 1.0, 0.2);

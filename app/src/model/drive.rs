@@ -218,13 +218,13 @@ pub struct Figures {
 /// Where the time of a picture goes, newest smoothed values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stages {
-    /// Camera to encoder.
+    /// Exposure (or drawing) and colour conversion.
     pub capture: Option<Duration>,
     /// In the encoder.
     pub encode: Option<Duration>,
     /// From the end of encoding to the last packet's arrival.
     pub network: Option<Duration>,
-    /// In the decoder.
+    /// From there to the end of decoding, waiting for the decoder included.
     pub decode: Option<Duration>,
     /// From decoded to drawn.
     pub present: Option<Duration>,

@@ -4,6 +4,7 @@ mod view;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use farwheel_peer::signaling::{self, RoomName};
@@ -13,15 +14,15 @@ use super::hands::{Driver, Hands};
 use super::lobby::Lookout;
 use super::status::Stage;
 use super::video::{Shown, Strip};
-use super::{Config, Order, Runtime, Session, problem};
+use super::{Config, Order, Runtime, Session};
 use crate::input::keyboard::Keys;
 use crate::input::wizard::Wizard;
 use crate::model::connect::{Field, Phase, Problem, Role, Target};
 use crate::model::lobby::Place;
-use crate::model::{Command, Level, Model, Notice, Stats};
+use crate::model::{Command, Model, Notice, Stats};
 use crate::render::slot::{Presented, Slot};
 use crate::script::{Outcome, Player};
-use crate::settings::{Settings, Store, profile_key};
+use crate::settings::{Settings, Store, login_name, profile_key};
 use crate::ui::Backend;
 use view::{fill_drive, refresh_gamepad, refresh_recents, step};
 
@@ -29,7 +30,7 @@ use view::{fill_drive, refresh_gamepad, refresh_recents, step};
 pub struct Desk {
     store: Option<Store>,
     settings: Arc<Settings>,
-    hands: Option<Hands>,
+    hands: Hands,
     slot: Slot,
     runtime: Runtime,
     lookout: Option<Lookout>,
@@ -38,12 +39,14 @@ pub struct Desk {
     notices: Vec<Notice>,
     wake: Option<Arc<dyn Fn() + Send + Sync>>,
     options: Options,
-    quit: bool,
+    saving: Option<JoinHandle<Notice>>,
 }
 
 /// What the command line adds to every stay.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The name that others see; the one in the settings without.
+    pub name: Option<String>,
     /// PEM file with certificates to trust besides the system's.
     pub ca: Option<PathBuf>,
     /// Proves the owner of the robot.
@@ -56,6 +59,8 @@ pub struct Options {
     pub recorder: Option<super::record::Recorder>,
     /// Whether to look for the strip.
     pub strip: Strip,
+    /// The first so much of a stay is left out of percentiles.
+    pub left_out: Duration,
     /// Connect there at once.
     pub target: Option<Target>,
 }
@@ -63,12 +68,14 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            name: None,
             ca: None,
             owner_code: None,
             bind: Bind::Everywhere,
             candidates: CandidatePolicy::All,
             recorder: None,
             strip: Strip::Ignore,
+            left_out: Duration::from_secs(3),
             target: None,
         }
     }
@@ -114,7 +121,7 @@ impl Desk {
         let mut desk = Self {
             store,
             settings,
-            hands: Some(hands),
+            hands,
             slot,
             runtime: Runtime::start()?,
             lookout: None,
@@ -123,17 +130,12 @@ impl Desk {
             notices,
             wake: None,
             options,
-            quit: false,
+            saving: None,
         };
         if let Some(target) = desk.options.target.take() {
             desk.connect(target);
         }
         Ok(desk)
-    }
-
-    /// Whether the user asked to close the window.
-    pub fn wants_to_quit(&self) -> bool {
-        self.quit
     }
 
     /// The stay under way.
@@ -143,12 +145,7 @@ impl Desk {
 
     /// How far the script has come, if one plays.
     pub fn script(&self) -> Option<Outcome> {
-        self.hands.as_ref()?.shared().view().script.map(|(outcome, _)| outcome)
-    }
-
-    /// What the last attempt to connect failed with.
-    pub fn failure(&self) -> Option<&Problem> {
-        self.failed.as_ref()
+        self.hands.shared().view().script.map(|(outcome, _)| outcome)
     }
 
     fn connect(&mut self, target: Target) {
@@ -168,24 +165,26 @@ impl Desk {
             }
         };
         let config = Config {
-            server: target.server.clone(),
-            room,
-            role: match target.role {
-                Role::Driver => signaling::Role::Driver,
-                Role::Viewer => signaling::Role::Viewer,
+            signaling: signaling::Config {
+                server: target.server.clone(),
+                room,
+                role: match target.role {
+                    Role::Driver => signaling::Role::Driver,
+                    Role::Viewer => signaling::Role::Viewer,
+                },
+                name: self.name(),
+                token: Some(target.token.clone()).filter(|token| !token.is_empty()),
+                ca: self.options.ca.clone(),
             },
-            name: self.name(),
-            token: Some(target.token.clone()).filter(|token| !token.is_empty()),
-            ca: self.options.ca.clone(),
             owner_code: self.options.owner_code.clone(),
             bind: self.options.bind.clone(),
             candidates: self.options.candidates,
             shown: Shown::WhenDrawn,
             strip: self.options.strip,
-            left_out: Duration::from_secs(3),
+            left_out: self.options.left_out,
             recorder: self.options.recorder.clone(),
         };
-        match Session::start_on(self.runtime.clone(), config, self.slot.clone(), self.hands.as_ref()) {
+        match Session::start_on(self.runtime.clone(), config, self.slot.clone(), Some(&self.hands)) {
             Ok(session) => {
                 if let Some(wake) = &self.wake {
                     session.on_change(Arc::clone(wake));
@@ -207,7 +206,8 @@ impl Desk {
 
     /// The name that others see.
     fn name(&self) -> String {
-        if self.settings.name.is_empty() { login_name() } else { self.settings.name.clone() }
+        let own = Some(&self.settings.name).filter(|name| !name.is_empty());
+        self.options.name.as_ref().or(own).cloned().unwrap_or_else(login_name)
     }
 
     fn look(&mut self, place: Place) {
@@ -226,9 +226,7 @@ impl Desk {
 
     fn change_settings(&mut self, settings: Settings) {
         self.settings = Arc::new(settings);
-        if let Some(hands) = &self.hands {
-            hands.shared().set_settings(Arc::clone(&self.settings));
-        }
+        self.hands.shared().set_settings(Arc::clone(&self.settings));
         if let Some(store) = &self.store
             && let Err(e) = store.save(&self.settings)
         {
@@ -243,12 +241,11 @@ impl Desk {
     }
 
     fn save_wizard(&mut self) {
-        let Some(hands) = &self.hands else { return };
-        let Some(profile) = hands.shared().wizard().take().and_then(|wizard| wizard.profile().cloned())
-        else {
+        let hands = self.hands.shared();
+        let Some(profile) = hands.wizard().take().and_then(|wizard| wizard.profile().cloned()) else {
             return;
         };
-        let view = hands.shared().view();
+        let view = hands.view();
         let Some((device, _)) = view.active.and_then(|index| view.devices.get(index)) else {
             self.notices.push(Notice::warning("The controller is gone; its mapping is not saved."));
             return;
@@ -269,17 +266,35 @@ impl Desk {
             self.notices.push(Notice::warning("There is no picture to save."));
             return;
         };
+        if self.saving.is_some() {
+            self.notices.push(Notice::warning("The last picture is still being saved."));
+            return;
+        }
         let folder = directories::UserDirs::new()
             .and_then(|dirs| dirs.picture_dir().map(|dir| dir.join("Farwheel")))
             .unwrap_or_else(|| PathBuf::from("."));
         let path = folder.join(format!("farwheel-{}.png", unix_s()));
-        let saved = std::fs::create_dir_all(&folder)
-            .map_err(anyhow::Error::from)
-            .and_then(|()| super::video::save_png(&picture.frame, &path));
-        self.notices.push(match saved {
-            Ok(()) => Notice::good(format!("Saved {}", path.display())),
-            Err(e) => Notice::bad(format!("The picture is not saved: {e:#}.")),
+        // Not here: the window would not paint meanwhile, and a key let go would not be seen.
+        let saving = std::thread::Builder::new().name("snapshot".into()).spawn(move || {
+            let saved = std::fs::create_dir_all(&folder)
+                .map_err(anyhow::Error::from)
+                .and_then(|()| super::video::save_png(&picture.frame, &path));
+            match saved {
+                Ok(()) => Notice::good(format!("Saved {}", path.display())),
+                Err(e) => Notice::bad(format!("The picture is not saved: {e:#}.")),
+            }
         });
+        match saving {
+            Ok(saving) => self.saving = Some(saving),
+            Err(e) => self.notices.push(Notice::bad(format!("The picture is not saved: {e}."))),
+        }
+    }
+
+    fn finish_saving(&mut self) {
+        if let Some(saving) = self.saving.take() {
+            // A panic there has been reported by its hook.
+            self.notices.extend(saving.join());
+        }
     }
 
     fn export_stats(&mut self) {
@@ -299,12 +314,20 @@ impl Desk {
     }
 }
 
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.finish_saving();
+    }
+}
+
 impl Backend for Desk {
     fn refresh(&mut self, model: &mut Model) {
         let now = Instant::now();
-        if let Some(hands) = &self.hands {
-            hands.shared().note_painted(now);
-            refresh_gamepad(model, hands, &self.settings);
+        self.hands.shared().note_painted(now);
+        let view = self.hands.shared().view();
+        refresh_gamepad(model, &view, &self.hands, &self.settings);
+        if self.saving.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.finish_saving();
         }
         if model.settings != *self.settings {
             model.settings = Settings::clone(&self.settings);
@@ -339,20 +362,20 @@ impl Backend for Desk {
                     }
                     Stage::Ended(problem) => failed = Some(problem.clone()),
                     _ => {
-                        stay.sample(&status, now);
+                        if stay.sample(&status, now) {
+                            model.stats = stay.stats.clone();
+                        }
                         if status.is_connected() && !stay.remembered {
                             stay.remembered = true;
                             let name = status.robot.clone().unwrap_or_else(|| stay.target.room.clone());
                             remember = Some((stay.target.clone(), name));
                         }
-                        let step = step(&status, stay.session.figures().totals().shown > 0);
-                        model.connect.phase = Phase::Connecting(step);
+                        model.connect.phase = Phase::Connecting(step(&status));
                         if status.joined {
-                            fill_drive(model, stay, &status, self.hands.as_ref(), now);
+                            fill_drive(model, stay, &status, view, now);
                         } else {
                             model.drive = None;
                         }
-                        model.stats = stay.stats.clone();
                     }
                 }
             }
@@ -373,12 +396,7 @@ impl Backend for Desk {
     }
 
     fn execute(&mut self, command: Command) {
-        let hands = self.hands.as_ref().map(|hands| Arc::clone(hands.shared()));
-        let with = |act: &dyn Fn(&super::hands::Shared)| {
-            if let Some(hands) = &hands {
-                act(hands);
-            }
-        };
+        let hands = Arc::clone(self.hands.shared());
         match command {
             Command::Connect(target) => self.connect(target),
             Command::Disconnect => {
@@ -393,14 +411,14 @@ impl Backend for Desk {
                 settings.recent.retain(|r| r.server != target.server || r.room != target.room);
                 self.change_settings(settings);
             }
-            Command::ArmHold => with(&|hands| hands.set_screen_arm(true)),
-            Command::ArmRelease => with(&|hands| hands.set_screen_arm(false)),
+            Command::ArmHold => hands.set_screen_arm(true),
+            Command::ArmRelease => hands.set_screen_arm(false),
             Command::Disarm => {
-                with(&|hands| hands.sender().disarm());
+                hands.sender().disarm();
                 self.order(Order::Disarm);
             }
             Command::EmergencyStop => {
-                with(&|hands| hands.sender().emergency_stop());
+                hands.sender().emergency_stop();
                 self.order(Order::EmergencyStop);
             }
             Command::ResetStop => self.order(Order::ResetStop),
@@ -411,42 +429,42 @@ impl Backend for Desk {
                     self.order(Order::SelectCamera(index));
                 }
             }
-            Command::Keys(keys) => with(&|hands| hands.set_keys(keys)),
-            Command::ReleaseControls => with(&|hands| {
+            Command::Keys(keys) => hands.set_keys(keys),
+            Command::ReleaseControls => {
                 hands.set_granted(false);
                 hands.set_keys(Keys::NONE);
                 hands.set_screen_arm(false);
-            }),
-            Command::GrantControls => with(&|hands| hands.set_granted(true)),
+            }
+            Command::GrantControls => hands.set_granted(true),
             Command::ChangeSettings(settings) => self.change_settings(*settings),
-            Command::SelectDevice(index) => with(&|hands| {
+            Command::SelectDevice(index) => {
                 if let Some((device, _)) = hands.view().devices.get(index) {
                     hands.choose(device.id);
                 }
-            }),
+            }
             Command::ChangeProfile { key, profile } => {
                 let mut settings = Settings::clone(&self.settings);
                 settings.profiles.insert(key, *profile);
                 self.change_settings(settings);
             }
-            Command::TestRumble => with(&|hands| hands.rumble()),
-            Command::WizardStart => with(&|hands| {
+            Command::TestRumble => hands.rumble(),
+            Command::WizardStart => {
                 let view = hands.view();
                 let name = view.active.and_then(|i| view.devices.get(i)).map(|(d, _)| d.name.clone());
                 *hands.wizard() = Some(Wizard::new(name.as_deref().unwrap_or("Controller")));
-            }),
-            Command::WizardSkip => with(&|hands| {
+            }
+            Command::WizardSkip => {
                 if let Some(wizard) = hands.wizard().as_mut() {
                     wizard.skip();
                 }
-            }),
-            Command::WizardBack => with(&|hands| {
+            }
+            Command::WizardBack => {
                 if let Some(wizard) = hands.wizard().as_mut() {
                     wizard.back();
                 }
-            }),
+            }
             Command::WizardSave => self.save_wizard(),
-            Command::WizardCancel => with(&|hands| *hands.wizard() = None),
+            Command::WizardCancel => *hands.wizard() = None,
             Command::ResetStats => {
                 if let Some(stay) = &mut self.stay {
                     stay.stats = Stats::default();
@@ -455,7 +473,8 @@ impl Backend for Desk {
             }
             Command::ExportStats => self.export_stats(),
             Command::Snapshot => self.snapshot(),
-            Command::Quit => self.quit = true,
+            // The window closes itself.
+            Command::Quit => {}
         }
     }
 
@@ -475,12 +494,6 @@ impl Backend for Desk {
     }
 }
 
-/// Says what is wrong when a room stays empty; for the window's hint.
-pub fn empty_room(room: &str) -> Notice {
-    let problem = problem::no_robot(room);
-    Notice { level: Level::Warning, text: format!("{} {}", problem.what, problem.remedy) }
-}
-
 /// How long to wait before a look: somebody may still be typing, unless the place is known or asked for again.
 fn pause(place: &Place, before: Option<&Place>, settings: &Settings) -> Duration {
     let is_known = place.token.is_empty()
@@ -491,10 +504,6 @@ fn pause(place: &Place, before: Option<&Place>, settings: &Settings) -> Duration
 
 /// Longest pause between two keys of somebody who types, with room to spare.
 const TYPING: Duration = Duration::from_millis(400);
-
-fn login_name() -> String {
-    std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_else(|_| "driver".into())
-}
 
 fn unix_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())

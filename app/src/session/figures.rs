@@ -8,6 +8,7 @@ use farwheel_proto::control::telemetry::{Fast, Slow};
 use farwheel_proto::video::{FrameId, Size};
 
 use super::journey::Journey;
+use crate::model::drive::Stages;
 
 /// What the decode thread knows of one picture.
 #[derive(Clone, Copy, Debug)]
@@ -30,21 +31,6 @@ pub struct Decoded {
     pub size: Size,
     /// Length of its coded form.
     pub bytes: usize,
-}
-
-/// Time of one picture by stage, smoothed. `None`: not known yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Stages {
-    /// Exposure (or drawing) and colour conversion.
-    pub capture: Option<Duration>,
-    /// In the encoder.
-    pub encode: Option<Duration>,
-    /// From the end of encoding to the arrival of the last packet.
-    pub network: Option<Duration>,
-    /// From there to the end of decoding, waiting for the decoder included.
-    pub decode: Option<Duration>,
-    /// From decoded to drawn.
-    pub present: Option<Duration>,
 }
 
 /// Accounts of one stay in a room.

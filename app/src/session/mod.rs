@@ -23,11 +23,10 @@ mod status;
 pub mod video;
 mod worker;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use farwheel_peer::signaling::{self, Role, RoomName};
+use farwheel_peer::signaling;
 use farwheel_peer::{Bind, CandidatePolicy};
 use farwheel_proto::clock::ClockSync;
 use tokio::sync::mpsc;
@@ -42,18 +41,8 @@ use video::{Shown, Strip};
 /// Where to go, as whom, and how.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Address of the signalling server.
-    pub server: String,
-    /// The room.
-    pub room: RoomName,
-    /// Driver or viewer.
-    pub role: Role,
-    /// Name to show to others.
-    pub name: String,
-    /// Token for the server.
-    pub token: Option<String>,
-    /// PEM file with certificates to trust besides the system's.
-    pub ca: Option<PathBuf>,
+    /// Server, room, role, name and token.
+    pub signaling: signaling::Config,
     /// Proves the owner of the robot.
     pub owner_code: Option<String>,
     /// Local addresses of the connection.
@@ -68,19 +57,6 @@ pub struct Config {
     pub left_out: Duration,
     /// Where the received video is recorded, if it is.
     pub recorder: Option<record::Recorder>,
-}
-
-impl Config {
-    fn signaling(&self) -> signaling::Config {
-        signaling::Config {
-            server: self.server.clone(),
-            room: self.room.clone(),
-            role: self.role,
-            name: self.name.clone(),
-            token: self.token.clone(),
-            ca: self.ca.clone(),
-        }
-    }
 }
 
 /// What a stay can be asked to do.
@@ -165,7 +141,7 @@ impl Session {
         // Full: 64 orders wait; further ones are refused and the user pushes the button again.
         let (orders, orders_rx) = mpsc::channel(64);
         let hands = hands.map(|hands| Arc::clone(hands.shared()));
-        let worker = match config.signaling().check() {
+        let worker = match config.signaling.check() {
             Ok(()) => Some(runtime.spawn(worker::run(
                 config,
                 Arc::clone(&shared),
@@ -194,16 +170,6 @@ impl Session {
 
     /// Asks for something.
     pub fn order(&self, order: Order) {
-        if order == Order::EmergencyStop
-            && let Some(hands) = &self.hands
-        {
-            hands.sender().emergency_stop();
-        }
-        if order == Order::Disarm
-            && let Some(hands) = &self.hands
-        {
-            hands.sender().disarm();
-        }
         if self.orders.try_send(order).is_err() {
             tracing::warn!(?order, "order refused: 64 wait already");
         }
@@ -217,11 +183,6 @@ impl Session {
     /// Sets what is called when the status changes.
     pub fn on_change(&self, wake: Arc<dyn Fn() + Send + Sync>) {
         *lock(&self.shared.wake) = Some(wake);
-    }
-
-    /// Whether the stay has ended by itself.
-    pub fn is_ended(&self) -> bool {
-        self.worker.as_ref().is_none_or(tokio::task::JoinHandle::is_finished)
     }
 }
 

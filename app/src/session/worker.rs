@@ -28,11 +28,11 @@ pub(super) async fn run(
     orders_tx: mpsc::Sender<Order>,
     mut orders: mpsc::Receiver<Order>,
 ) {
-    let (client, mut signals) = Client::connect(config.signaling());
-    let role = if config.role == Role::Driver { event::Role::Driver } else { event::Role::Viewer };
+    let (client, mut signals) = Client::connect(config.signaling.clone());
+    let role = if config.signaling.role == Role::Driver { event::Role::Driver } else { event::Role::Viewer };
     let dialogue = Dialogue::new(dialogue::Config {
         role,
-        name: config.name.clone(),
+        name: config.signaling.name.clone(),
         owner_code: config.owner_code.clone(),
     });
     let mut worker = Worker {

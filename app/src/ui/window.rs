@@ -184,9 +184,7 @@ impl Window {
             }
         }
         if pressed(EguiKey::Escape) {
-            if self.shortcuts == Shown::Yes {
-                self.shortcuts = Shown::No;
-            }
+            self.shortcuts = Shown::No;
         }
         // On the drive page the driving keys carry it too, but not a tap so short that it is over within one paint.
         let is_tapped = pressed(EguiKey::Escape) || (pressed(EguiKey::Backspace) && !types);

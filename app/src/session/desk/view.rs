@@ -12,21 +12,21 @@ use crate::input::select;
 use crate::model::Model;
 use crate::model::connect::{Recent, Role, Step, Target};
 use crate::model::drive::{
-    Arm, Deadman, Drive, Figures, Input, Laps, Lease, Link, Motion, Picture, Pose, Signaling, Stages,
-    Throttled, Vehicle,
+    Arm, Deadman, Drive, Figures, Input, Laps, Lease, Link, Motion, Picture, Pose, Signaling, Throttled,
+    Vehicle,
 };
 use crate::model::gamepad::{Device, Wizard as WizardView};
 use crate::model::stats::{Counter, Row, Sample};
-use crate::session::hands::Hands;
+use crate::session::hands::{self, Hands};
 use crate::session::status::Stage;
 use crate::session::{Status, dialogue};
 use crate::settings::{Settings, profile_key};
 
 impl Stay {
-    /// Adds a sample to the plots ten times a second.
-    pub(super) fn sample(&mut self, status: &Status, now: Instant) {
+    /// Adds a sample to the plots ten times a second; true if it did.
+    pub(super) fn sample(&mut self, status: &Status, now: Instant) -> bool {
         if now.saturating_duration_since(self.sampled_at) < Duration::from_millis(100) {
-            return;
+            return false;
         }
         self.sampled_at = now;
         let mut figures = self.session.figures();
@@ -63,6 +63,7 @@ impl Stay {
             ),
         ];
         self.stats.lasted = lasted;
+        true
     }
 
     fn overtaken(&self) -> u64 {
@@ -83,12 +84,11 @@ fn row(name: &str, p: &Percentiles) -> Row {
     }
 }
 
-pub(super) fn step(status: &Status, has_picture: bool) -> Step {
+pub(super) fn step(status: &Status) -> Step {
     match &status.stage {
         Stage::Reaching | Stage::Unreachable { .. } | Stage::Ended(_) => Step::ReachServer,
         Stage::Looking | Stage::WaitingForRobot => Step::FindRobot,
         Stage::Connecting | Stage::Retrying { .. } => Step::OpenLink,
-        Stage::Connected | Stage::Silent { .. } if !has_picture => Step::FirstPicture,
         Stage::Connected | Stage::Silent { .. } => Step::FirstPicture,
     }
 }
@@ -97,7 +97,7 @@ pub(super) fn fill_drive(
     model: &mut Model,
     stay: &mut Stay,
     status: &Status,
-    hands: Option<&Hands>,
+    view: hands::View,
     now: Instant,
 ) {
     let target = &stay.target;
@@ -114,7 +114,7 @@ pub(super) fn fill_drive(
         Stage::Connected => Link::Connected {
             signaling: if status.signaling { Signaling::Online } else { Signaling::Offline },
         },
-        _ if status.connected == 0 => Link::Opening(step(status, has_picture)),
+        _ if status.connected == 0 => Link::Opening(step(status)),
         _ => Link::Lost {
             since: heard.unwrap_or_else(|| now.saturating_duration_since(status.stage_since)),
             attempts: status.attempts,
@@ -134,7 +134,6 @@ pub(super) fn fill_drive(
         Lease::Free
     };
     let fast = status.fast.filter(|_| status.is_connected()).map(|(fast, _)| fast);
-    let view = hands.map(|hands| hands.shared().view()).unwrap_or_default();
     drive.arm = arm(fast.as_ref(), view.arm_progress);
     drive.deadman = if view.deadman { Deadman::Held } else { Deadman::Released };
     drive.commanded = Motion { throttle: view.shaped.throttle, steer: view.shaped.steer };
@@ -150,15 +149,8 @@ pub(super) fn fill_drive(
         loss: status.loss,
         size: figures.totals().size.map(|size| (size.width, size.height)),
     };
-    let stages = figures.stages();
+    drive.stages = figures.stages();
     drop(figures);
-    drive.stages = Stages {
-        capture: stages.capture,
-        encode: stages.encode,
-        network: stages.network,
-        decode: stages.decode,
-        present: stages.present,
-    };
     drive.vehicle = vehicle(fast.as_ref(), status.slow.as_ref());
     drive.laps = fast.and_then(|f| laps(&f, status.slow.as_ref()));
     drive.pose = status.pose.map(|pose| Pose {
@@ -228,22 +220,21 @@ fn laps(fast: &Fast, slow: Option<&Slow>) -> Option<Laps> {
     })
 }
 
-pub(super) fn refresh_gamepad(model: &mut Model, hands: &Hands, settings: &Settings) {
-    let view = hands.shared().view();
+pub(super) fn refresh_gamepad(model: &mut Model, view: &hands::View, hands: &Hands, settings: &Settings) {
     model.gamepad.devices = view
         .devices
-        .into_iter()
+        .iter()
         .map(|(device, sample)| Device {
             key: profile_key(&device.uuid, &device.name),
             profile: settings.profile(&device.uuid, &device.name),
-            name: device.name,
-            sample,
+            name: device.name.clone(),
+            sample: sample.clone(),
             rumble: device.rumble,
         })
         .collect();
     model.gamepad.active = view.active;
     model.gamepad.shaped = view.shaped;
-    model.gamepad.unavailable = view.unavailable;
+    model.gamepad.unavailable.clone_from(&view.unavailable);
     model.gamepad.wizard = hands.shared().wizard().as_ref().map(|wizard| {
         let (done, steps) = wizard.progress();
         WizardView {

@@ -48,7 +48,7 @@ impl Worker {
                 tracing::warn!(code = %refusal.code, message = refusal.message, "server refused");
             }
             signaling::Event::Lost { reason, retry_in } => {
-                let server = self.config.server.clone();
+                let server = self.config.signaling.server.clone();
                 self.change(|status| {
                     status.signaling = false;
                     if !status.joined {
@@ -59,7 +59,7 @@ impl Worker {
                 tracing::info!(reason, retry_ms = retry_in.as_millis() as u64, "signalling lost");
             }
             signaling::Event::Fatal(refusal) => {
-                let problem = problem::refused(&refusal, self.config.room.as_str());
+                let problem = problem::refused(&refusal, self.config.signaling.room.as_str());
                 self.change(|status| {
                     status.signaling = false;
                     if !status.is_connected() {
