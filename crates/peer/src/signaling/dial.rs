@@ -8,6 +8,7 @@ use farwheel_proto::signaling::{PATH, SUBPROTOCOL};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Uri};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -91,8 +92,24 @@ impl Dial {
             client_async_tls_with_config(request, tcp, Some(limits), Some(self.connector.clone()));
         match Box::pin(handshake).await {
             Ok((socket, _)) => Ok(Box::new(socket)),
+            Err(tungstenite::Error::Io(error)) if is_tls(&error) => {
+                Err(format!("TLS with {self} fails: {}", tls_in_words(&error.to_string())))
+            }
             Err(error) => Err(format!("{self} is no signalling server: {error}")),
         }
+    }
+}
+
+fn is_tls(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>())
+}
+
+/// The mistake that self-made certificates begin with is not named by the library in words.
+fn tls_in_words(error: &str) -> &str {
+    if error.contains("CaUsedAsEndEntity") {
+        "the server's certificate is that of an authority; make it with basicConstraints CA:FALSE"
+    } else {
+        error
     }
 }
 
@@ -139,6 +156,13 @@ mod tests {
             (uri, host, port),
             "{server}"
         );
+    }
+
+    #[test]
+    fn a_certificate_of_an_authority_is_explained() {
+        let text = "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))";
+        assert!(tls_in_words(text).contains("CA:FALSE"));
+        assert_eq!(tls_in_words("invalid peer certificate: Expired"), "invalid peer certificate: Expired");
     }
 
     #[test]
