@@ -4,6 +4,7 @@
 pub mod age;
 pub mod clock;
 pub mod control;
+pub mod rate;
 pub mod rtp;
 pub mod signaling;
 pub mod video;

@@ -1,0 +1,167 @@
+//! Which size and frame rate a bitrate is worth.
+
+use std::time::{Duration, Instant};
+
+use crate::video::{Bitrate, Size};
+
+/// Up only after this long above a rung's least rate: each change costs a key frame.
+const UP_AFTER: Duration = Duration::from_secs(3);
+/// Down soon: too many pixels for the rate are a queue or a smear.
+const DOWN_AFTER: Duration = Duration::from_millis(300);
+
+/// One step of the ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// Least rate.
+    pub bitrate_min: Bitrate,
+    /// Height of a picture of 16:9, of which the size keeps the camera's shape.
+    pub height: u32,
+    /// Frames a second, at most.
+    pub fps: u32,
+}
+
+/// From the top. Measured with OpenH264: below its least rate a rung looks worse than the next one scaled up.
+pub const RUNGS: [Rung; 5] = [
+    Rung { bitrate_min: Bitrate::from_kbps(1800), height: 720, fps: 60 },
+    Rung { bitrate_min: Bitrate::from_kbps(800), height: 540, fps: 30 },
+    Rung { bitrate_min: Bitrate::from_kbps(350), height: 360, fps: 30 },
+    Rung { bitrate_min: Bitrate::from_kbps(200), height: 270, fps: 20 },
+    Rung { bitrate_min: Bitrate(0), height: 180, fps: 15 },
+];
+
+/// | state | rate below the rung's least | within | at or above the next rung's least |
+/// |---|---|---|---|
+/// | `Steady` | `Falling` | - | `Rising` |
+/// | `Falling` since 0.3 s | to the highest rung whose least rate was kept | `Steady` | `Rising` |
+/// | `Rising` since 3 s | `Falling` | `Steady` | to the highest rung whose least rate was kept |
+#[derive(Debug)]
+pub(super) struct Ladder {
+    camera: Size,
+    camera_fps: u32,
+    rung: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Steady,
+    /// The rate is too low for the rung; it was at most `most`.
+    Falling {
+        since: Instant,
+        most: Bitrate,
+    },
+    /// The rate is enough for a higher rung; it was at least `least`.
+    Rising {
+        since: Instant,
+        least: Bitrate,
+    },
+}
+
+impl Ladder {
+    /// Begins on the rung for `rate`.
+    pub(super) fn new(camera: Size, camera_fps: u32, rate: Bitrate) -> Self {
+        Self { camera, camera_fps: camera_fps.max(1), rung: rung_for(rate), state: State::Steady }
+    }
+
+    pub(super) fn handle_rate(&mut self, rate: Bitrate, now: Instant) {
+        let above = self.rung.checked_sub(1).map(|above| RUNGS[above].bitrate_min);
+        self.state = if rate < RUNGS[self.rung].bitrate_min {
+            match self.state {
+                State::Falling { since, most } => State::Falling { since, most: most.max(rate) },
+                State::Steady | State::Rising { .. } => State::Falling { since: now, most: rate },
+            }
+        } else if above.is_some_and(|above| rate >= above) {
+            match self.state {
+                State::Rising { since, least } => State::Rising { since, least: least.min(rate) },
+                State::Steady | State::Falling { .. } => State::Rising { since: now, least: rate },
+            }
+        } else {
+            State::Steady
+        };
+        match self.state {
+            State::Falling { since, most } if since + DOWN_AFTER <= now => self.step_to(most),
+            State::Rising { since, least } if since + UP_AFTER <= now => self.step_to(least),
+            State::Steady | State::Falling { .. } | State::Rising { .. } => {}
+        }
+    }
+
+    /// Changes what the camera gives.
+    pub(super) fn set_camera(&mut self, camera: Size, fps: u32) {
+        (self.camera, self.camera_fps) = (camera, fps.max(1));
+    }
+
+    /// The camera's picture, scaled down to the rung's height if it is larger.
+    pub(super) fn size(&self) -> Size {
+        let height = RUNGS[self.rung].height;
+        if self.rung == 0 || height >= self.camera.height {
+            return self.camera;
+        }
+        let width = u64::from(self.camera.width) * u64::from(height) / u64::from(self.camera.height.max(1));
+        Size::new(width.min(u64::from(u32::MAX)) as u32, height)
+    }
+
+    pub(super) fn fps(&self) -> u32 {
+        RUNGS[self.rung].fps.min(self.camera_fps)
+    }
+
+    fn step_to(&mut self, rate: Bitrate) {
+        self.rung = rung_for(rate);
+        self.state = State::Steady;
+    }
+}
+
+fn rung_for(rate: Bitrate) -> usize {
+    RUNGS.iter().position(|rung| rate >= rung.bitrate_min).unwrap_or(RUNGS.len() - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test::{MS, start};
+    use super::*;
+
+    /// Height after these (ms, kbit/s), from 1000 kbit/s and 1280x720 at 30.
+    fn climbed(rates: &[(u32, u32)]) -> (u32, u32) {
+        let mut ladder = Ladder::new(Size::new(1280, 720), 30, Bitrate::from_kbps(1000));
+        for &(at_ms, kbps) in rates {
+            ladder.handle_rate(Bitrate::from_kbps(kbps), start() + MS * at_ms);
+        }
+        (ladder.size().height, ladder.fps())
+    }
+
+    #[test]
+    fn up_after_three_seconds_and_down_after_a_third_of_one() {
+        for (rates, want) in [
+            (&[(0, 1000)][..], (540, 30)),
+            (&[(0, 1800), (2999, 1800)], (540, 30)),
+            (&[(0, 1800), (3000, 1800)], (720, 30)),
+            (&[(0, 1800), (1500, 1799), (3000, 1800)], (540, 30)),
+            (&[(0, 799), (299, 799)], (540, 30)),
+            (&[(0, 799), (300, 799)], (360, 30)),
+            (&[(0, 799), (200, 800), (300, 799)], (540, 30)),
+            (&[(0, 150), (300, 150)], (180, 15)),
+            (&[(0, 150), (150, 400), (300, 150)], (360, 30)),
+            (&[(0, 250), (300, 250), (301, 9000), (3301, 9000)], (720, 30)),
+        ] {
+            assert_eq!(climbed(rates), want, "{rates:?}");
+        }
+    }
+
+    #[test]
+    fn the_picture_keeps_its_shape_and_is_never_enlarged() {
+        for (camera, kbps, want) in [
+            (Size::new(1280, 720), 400, Size::new(640, 360)),
+            (Size::new(640, 480), 400, Size::new(480, 360)),
+            (Size::new(320, 240), 900, Size::new(320, 240)),
+            (Size::new(1920, 1080), 4000, Size::new(1920, 1080)),
+        ] {
+            assert_eq!(Ladder::new(camera, 30, Bitrate::from_kbps(kbps)).size(), want);
+        }
+    }
+
+    #[test]
+    fn sixty_frames_a_second_need_the_top_rung_and_a_camera_that_gives_them() {
+        let fps =
+            |camera_fps, kbps| Ladder::new(Size::new(1280, 720), camera_fps, Bitrate::from_kbps(kbps)).fps();
+        assert_eq!([fps(60, 1800), fps(60, 1799), fps(30, 1800), fps(0, 1800)], [60, 30, 30, 1]);
+    }
+}
