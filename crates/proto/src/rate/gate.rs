@@ -9,7 +9,7 @@ use std::time::Duration;
 const STALL_MAX: Duration = Duration::from_millis(60);
 /// Queue that may stand in the link beside what the round trip holds: less starves the link when a scheduler
 /// grants in bursts, more is age (simulated on seeded links, docs/MEASUREMENTS.md).
-const QUEUE_MAX: Duration = Duration::from_millis(45);
+const QUEUE_MAX: Duration = Duration::from_millis(37);
 /// Bounds of the size of one frame, as shares of the nominal one.
 const CAP_MIN: f64 = 0.5;
 const CAP_MAX: f64 = 2.5;
@@ -83,11 +83,11 @@ mod tests {
     use super::super::test::MS;
     use super::*;
 
-    /// 2 Mbit/s and 55 ms: 25 000 bytes with the queue's 45 ms.
+    /// 2 Mbit/s and 63 ms: 25 000 bytes with the queue's 37 ms.
     const LOAD: Load = Load {
         used_bytes: 0,
         service: 2e6,
-        round_trip: Duration::from_millis(55),
+        round_trip: Duration::from_millis(63),
         stall: Duration::ZERO,
         early: Duration::ZERO,
         frame_interval: Duration::from_millis(33),

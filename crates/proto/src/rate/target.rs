@@ -96,7 +96,9 @@ impl Rate {
     /// | below, loss above 8 % | | at most 0.95 of what is delivered, once a second |
     pub(super) fn step(&mut self, signals: &Signals, now: Instant) {
         let passed = now.saturating_duration_since(self.stepped_at).min(STEP_MAX).as_secs_f64();
-        self.stepped_at = now;
+        if signals.phase != Phase::Silent {
+            self.stepped_at = now;
+        }
         if signals.queue > QUEUE_MIN {
             let beyond = (signals.queue - QUEUE_MIN).as_secs_f64();
             let share = DRAIN_SHARE * (1.0 - beyond / DRAIN_S).clamp(DRAIN_LEAST, 1.0);
