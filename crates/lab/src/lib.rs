@@ -1,9 +1,11 @@
 //! Worlds in virtual time: the cores of `proto` joined by seeded links, with faults, in milliseconds of real time.
 //!
 //! * [`clock`]: virtual time and the schedule of what happens next
-//! * [`link`]: seeded links with delay, jitter, burst loss, reordering, duplication and partitions
+//! * [`link`]: seeded links with delay, jitter, burst loss, reordering, duplication and partitions; cellular links by
+//!   trace, recorded or generated
 //! * [`drive`]: a driver, a rival, a signalling server, the robot's two processes and a car, with faults and an
 //!   oracle that watches every pulse
+//! * [`video`]: a camera's pictures over a cellular link, under the real rate control and repair
 //!
 //! Everything a world does follows from its seed. Nothing here reads a clock but the one `Instant` that virtual time
 //! counts from, which no result depends on.
@@ -11,3 +13,4 @@
 pub mod clock;
 pub mod drive;
 pub mod link;
+pub mod video;

@@ -1,4 +1,11 @@
 //! Seeded links: one direction of a path, packet by packet.
+//!
+//! [`Link`] delays and loses single packets; [`Bottleneck`] has a queue that a [`Trace`] empties, as a cellular uplink
+//! has, and [`Class`] generates such traces.
+
+mod bottleneck;
+mod generator;
+mod trace;
 
 use std::time::Duration;
 
@@ -6,6 +13,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::clock::VirtualTime;
+
+pub use bottleneck::{Bottleneck, Conditions, Sent};
+pub use generator::Class;
+pub use trace::{GRANT_BYTES, Trace, Unreadable};
 
 /// How a link treats packets.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,0 +1,243 @@
+//! The robot's side: camera, gate, encoder, pacer and repairs.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use farwheel_proto::rate::{
+    Command, Config, Controller, PROBE_BYTES_MAX, Pacer, Reported, Status, Target, Verdict,
+};
+use farwheel_proto::rtp::{Packet, payload};
+use farwheel_proto::video::{Bitrate, FrameKind, MediaTime};
+
+use super::encoder::Encoder;
+use super::{Mode, Scenario};
+
+/// RTP header with the transport-wide number, SRTP tag, UDP and IPv4.
+pub(super) const OVERHEAD_BYTES: usize = 12 + 8 + 10 + 28;
+/// Packets kept for repair: two seconds at 5 Mbit/s.
+const KEPT_MAX: usize = 1024;
+/// Time in which one recovery frame arrives, before another is worth it.
+const RECOVERY_EVERY: Duration = Duration::from_millis(300);
+/// A probe is padding only.
+const PROBE_BYTES: usize = 100;
+const _: () = assert!(PROBE_BYTES <= PROBE_BYTES_MAX);
+
+/// What leaves the robot.
+#[derive(Clone, Debug)]
+pub(super) enum Outgoing {
+    /// A packet of video.
+    Video(Packet),
+    /// Padding.
+    Probe,
+}
+
+#[derive(Debug)]
+pub(super) struct Sender {
+    mode: Mode,
+    controller: Controller,
+    encoder: Encoder,
+    pacer: Pacer<Item>,
+    kept: BTreeMap<u16, Kept>,
+    order: VecDeque<u16>,
+    sequence: u16,
+    number: u16,
+    round_trip: Duration,
+    recovery_from: u64,
+    frames: u64,
+    recovered_at: Option<Instant>,
+    probes: usize,
+    counters: Counters,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counters {
+    pub(super) encoded: u64,
+    pub(super) skipped: u64,
+    pub(super) repairs: u64,
+    pub(super) recoveries: u64,
+}
+
+#[derive(Debug)]
+struct Item {
+    packet: Packet,
+    frame: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    packet: Packet,
+    frame: u64,
+    /// When it was last repaired.
+    repaired_at: Option<Instant>,
+}
+
+impl Sender {
+    pub(super) fn new(scenario: &Scenario, now: Instant) -> Self {
+        let controller = Controller::new(
+            &Config {
+                bitrate_max: scenario.bitrate_max,
+                camera: scenario.camera,
+                camera_fps: scenario.fps,
+                feedback_interval: super::FEEDBACK,
+            },
+            now,
+        );
+        let target = match scenario.mode {
+            Mode::Full | Mode::GateOff => controller.target(),
+            Mode::Fixed(bitrate) => Target { bitrate, size: scenario.camera, fps: scenario.fps },
+        };
+        Self {
+            mode: scenario.mode,
+            controller,
+            encoder: Encoder::new(target, scenario.seed),
+            pacer: Pacer::new(target.bitrate),
+            kept: BTreeMap::new(),
+            order: VecDeque::new(),
+            sequence: 0,
+            number: 0,
+            round_trip: scenario.delay * 2,
+            recovery_from: 0,
+            frames: 0,
+            recovered_at: None,
+            probes: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// A frame was captured; gives the time that it is being encoded, and its limit, unless it is skipped.
+    pub(super) fn handle_capture(&mut self, now: Instant) -> Option<(Duration, usize)> {
+        let verdict = match self.mode {
+            Mode::Full => self.controller.handle_frame(self.pacer.queued_bytes(), now),
+            Mode::GateOff | Mode::Fixed(_) => Verdict::Encode { bytes_max: usize::MAX },
+        };
+        match verdict {
+            Verdict::Encode { bytes_max } => Some((self.encoder.time(), bytes_max)),
+            Verdict::Skip(_) => {
+                self.counters.skipped += 1;
+                None
+            }
+        }
+    }
+
+    /// The frame is encoded.
+    pub(super) fn handle_encoded(&mut self, media_time: MediaTime, bytes_max: usize) {
+        let (kind, data) = self.encoder.encode(bytes_max);
+        self.frames += 1;
+        self.counters.encoded += 1;
+        if kind == FrameKind::Key {
+            self.recovery_from = self.frames;
+        }
+        let payloads = payload::split(&data, payload::PAYLOAD_BYTES_MAX);
+        let last = payloads.len().saturating_sub(1);
+        let frame = self.frames;
+        let packets: Vec<_> = (0..)
+            .zip(payloads)
+            .map(|(n, payload)| {
+                let sequence = self.sequence.wrapping_add(n as u16);
+                Packet { sequence, media_time, marker: n == last, payload }
+            })
+            .collect();
+        self.sequence = self.sequence.wrapping_add(packets.len() as u16);
+        let items = packets.into_iter().map(|packet| {
+            let bytes = packet.payload.len() + OVERHEAD_BYTES;
+            (Item { packet, frame }, bytes)
+        });
+        if self.pacer.push_frame(items).is_err() {
+            self.encoder.order_recovery();
+        }
+    }
+
+    pub(super) fn handle_report(&mut self, report: &[Reported], now: Instant) {
+        self.controller.handle_report(report, now);
+    }
+
+    /// The receiver asks for packets: once a round trip each, and none of before the last recovery.
+    pub(super) fn handle_nack(&mut self, sequences: &[u16], now: Instant) {
+        for sequence in sequences {
+            let Some(kept) = self.kept.get_mut(sequence) else { continue };
+            let is_recent = kept.repaired_at.is_some_and(|at| now < at + self.round_trip);
+            if kept.frame >= self.recovery_from && !is_recent {
+                kept.repaired_at = Some(now);
+                self.counters.repairs += 1;
+                let (packet, frame) = (kept.packet.clone(), kept.frame);
+                let bytes = packet.payload.len() + OVERHEAD_BYTES;
+                self.pacer.push_repair(Item { packet, frame }, bytes);
+            }
+        }
+    }
+
+    /// The receiver gave a picture up; at most one recovery each 300 ms.
+    pub(super) fn handle_recovery_request(&mut self, now: Instant) {
+        if self.recovered_at.is_none_or(|at| at + RECOVERY_EVERY <= now) {
+            self.recovered_at = Some(now);
+            self.counters.recoveries += 1;
+            self.encoder.order_recovery();
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.controller.poll_timeout().is_some_and(|at| at <= now) {
+            self.controller.handle_timeout(now);
+        }
+        while let Some(command) = self.controller.poll_command() {
+            match (command, self.mode) {
+                (Command::SetTarget(target), Mode::Full | Mode::GateOff) => {
+                    self.encoder.set_target(target);
+                    self.pacer.set_target(target.bitrate);
+                }
+                (Command::Probe, Mode::Full) => self.probes += 1,
+                (Command::SetTarget(_), Mode::Fixed(_))
+                | (Command::Probe, Mode::GateOff | Mode::Fixed(_)) => {}
+            }
+        }
+    }
+
+    /// The next packet that leaves at `now`, with its transport-wide number and its bytes.
+    pub(super) fn poll_packet(&mut self, now: Instant) -> Option<(u16, Outgoing, usize)> {
+        let (outgoing, bytes) = if self.probes > 0 {
+            self.probes -= 1;
+            (Outgoing::Probe, PROBE_BYTES)
+        } else {
+            let Item { packet, frame } = self.pacer.poll_packet(now)?;
+            let bytes = packet.payload.len() + OVERHEAD_BYTES;
+            self.keep(&packet, frame);
+            (Outgoing::Video(packet), bytes)
+        };
+        self.number = self.number.wrapping_add(1);
+        self.controller.handle_sent(self.number, bytes, now);
+        Some((self.number, outgoing, bytes))
+    }
+
+    pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        [self.controller.poll_timeout(), self.pacer.poll_timeout(now)].into_iter().flatten().min()
+    }
+
+    pub(super) fn status(&self, now: Instant) -> Status {
+        self.controller.status(now)
+    }
+
+    pub(super) fn bitrate(&self) -> Bitrate {
+        match self.mode {
+            Mode::Full | Mode::GateOff => self.controller.target().bitrate,
+            Mode::Fixed(bitrate) => bitrate,
+        }
+    }
+
+    pub(super) const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn keep(&mut self, packet: &Packet, frame: u64) {
+        let sequence = packet.sequence;
+        if self.kept.get(&sequence).is_some_and(|kept| kept.frame == frame) {
+            return;
+        }
+        self.kept.insert(sequence, Kept { packet: packet.clone(), frame, repaired_at: None });
+        self.order.push_back(sequence);
+        if self.order.len() > KEPT_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.kept.remove(&oldest);
+        }
+    }
+}
