@@ -4,6 +4,7 @@ mod loopback;
 mod machine;
 mod peers;
 mod report;
+mod virtual_time;
 
 use anyhow::Result;
 use serde::Deserialize;
@@ -19,6 +20,8 @@ pub(crate) struct Args {
 enum Which {
     /// Frame delay and picture age over loopback, beside GStreamer and Chromium.
     Loopback(loopback::Args),
+    /// Picture age over cellular links in virtual time, beside the age that no sender can beat.
+    Virtual(virtual_time::Args),
 }
 
 /// Runs the chosen bench and writes its table into docs/MEASUREMENTS.md.
@@ -28,6 +31,7 @@ enum Which {
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.which {
         Which::Loopback(args) => loopback::run(args),
+        Which::Virtual(args) => virtual_time::run(args),
     }
 }
 
