@@ -66,8 +66,8 @@ fn every_frame_is_fresh_again_within_a_second_of_a_drop() {
         .shown
         .iter()
         .filter(|shown| (21_000..40_000).contains(&shown.at.as_ms()))
-        .map(|shown| shown.at.since(shown.captured).as_millis())
-        .filter(|delay| *delay >= 150)
+        .map(|shown| (shown.at.as_ms(), shown.at.since(shown.captured).as_millis()))
+        .filter(|(_, delay)| *delay >= 150)
         .collect();
     assert_eq!(late, []);
     let oldest = oldest_ms(&report, 21_500, 40_000);
