@@ -61,17 +61,19 @@ fn a_steady_link_is_used_within_six_seconds_and_the_picture_stays_fresh() {
 
 #[test]
 fn every_frame_is_fresh_again_within_a_second_of_a_drop() {
-    let report = run(steps());
-    let late: Vec<_> = report
-        .shown
-        .iter()
-        .filter(|shown| (21_000..40_000).contains(&shown.at.as_ms()))
-        .map(|shown| (shown.at.as_ms(), shown.at.since(shown.captured).as_millis()))
-        .filter(|(_, delay)| *delay >= 150)
-        .collect();
-    assert_eq!(late, []);
-    let oldest = oldest_ms(&report, 21_500, 40_000);
-    assert!(oldest < 250, "{oldest} ms on the screen");
+    for seed in 1..=6 {
+        let report = Scenario { seed, ..Scenario::new(steps(), Duration::from_secs(SECONDS)) }.run();
+        let late: Vec<_> = report
+            .shown
+            .iter()
+            .filter(|shown| (21_000..40_000).contains(&shown.at.as_ms()))
+            .map(|shown| (shown.at.as_ms(), shown.at.since(shown.captured).as_millis()))
+            .filter(|(_, delay)| *delay >= 150)
+            .collect();
+        assert_eq!(late, [], "seed {seed}");
+        let oldest = oldest_ms(&report, 21_500, 40_000);
+        assert!(oldest < 250, "{oldest} ms on the screen, seed {seed}");
+    }
 }
 
 #[test]

@@ -19,6 +19,8 @@ const TICK: Duration = Duration::from_millis(25);
 /// The encoder is told of a rate this much lower, or higher; OpenH264 takes five frames to follow (measured).
 const TELL_DOWN: f64 = 0.95;
 const TELL_UP: f64 = 1.10;
+/// A queue or stall this long has to drain before the size may change.
+const DRAINING: Duration = Duration::from_millis(60);
 /// Packets over which loss is smoothed.
 const LOSS_PACKETS: f64 = 100.0;
 
@@ -232,7 +234,10 @@ impl Controller {
         if phase == Phase::Unfilled {
             self.capacity.raise(self.rate.bps() / FILL_SHARE);
         }
-        self.ladder.handle_rate(Bitrate(self.rate.bps() as u32), now);
+        // A change of size costs a key frame: not on top of a queue that still drains.
+        if self.capacity.standing_queue().max(self.stall(now)) < DRAINING {
+            self.ladder.handle_rate(Bitrate(self.rate.bps() as u32), now);
+        }
         self.tell();
     }
 
