@@ -42,10 +42,11 @@ pub fn run(config: &Config, clock: CarClock) -> Result<()> {
     let fanout = Arc::new(Fanout::default());
     let (stages, video) = (Arc::new(Stages::default()), Arc::new(encode::Board::default()));
     let cameras = Cameras::start(config.camera.clone(), car.world.clone(), Arc::clone(&fanout));
+    let target = Target { bitrate: config.bitrate, size: config.camera.size, fps: config.camera.fps };
     let encoding = EncodeThread::start(encode::Parts {
         cameras,
         choice: car.camera.clone(),
-        target: Target { bitrate: config.bitrate, size: config.camera.size, fps: config.camera.fps },
+        target,
         fanout: Arc::clone(&fanout),
         board: Arc::clone(&video),
         stages: Arc::clone(&stages),
@@ -59,8 +60,7 @@ pub fn run(config: &Config, clock: CarClock) -> Result<()> {
         stages,
         world: car.world.clone(),
         clock,
-        size: config.camera.size,
-        bitrate: config.bitrate,
+        target,
         disk: dir.path().to_owned(),
     })?;
     let shared =

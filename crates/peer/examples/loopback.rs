@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farwheel_peer::{
-    Bind, CandidatePolicy, Channel, Config, Connection, Event, Events, Frames, IceServer, LinkState, Manners,
-    Sent, Video, signaling,
+    Bind, Camera, CandidatePolicy, Channel, Config, Connection, Event, Events, Frames, IceServer, LinkState,
+    Manners, Sent, Video, signaling,
 };
-use farwheel_proto::video::{EncodedFrame, FrameKind, MediaTime};
+use farwheel_proto::video::{Bitrate, EncodedFrame, FrameKind, MediaTime, Size};
 
+const CAMERA: Camera = Camera { size: Size::new(1280, 720), fps: 30, bitrate_max: Bitrate::from_kbps(4000) };
 /// A 720p picture at 3 Mbit/s and 30 pictures a second.
 const DELTA_BYTES: usize = 12_500;
 /// Its key frame.
@@ -97,7 +98,7 @@ async fn connect(path: &Path, begin: Instant) -> (Pair, Duration) {
     let config = path.of(Config::offer(Video::Receive, Manners::Polite));
     let conn = config.conn;
     let (app, app_events, frames) = Connection::open(config);
-    let config = path.of(Config::answer(conn, Video::Send, Manners::Impolite));
+    let config = path.of(Config::answer(conn, Video::Send(CAMERA), Manners::Impolite));
     let (robot, robot_events, _) = Connection::open(config);
     let (app, robot) = (std::sync::Arc::new(app), std::sync::Arc::new(robot));
     let (messages_tx, app_messages) = tokio::sync::mpsc::channel(64);

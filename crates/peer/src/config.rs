@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 pub use farwheel_proto::signaling::IceServer;
 use farwheel_proto::signaling::PeerId;
+use farwheel_proto::video::{Bitrate, Size};
 
 use crate::signal::ConnId;
 
@@ -94,10 +95,21 @@ impl Manners {
 /// Which way pictures travel on this connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Video {
-    /// This side sends (the robot).
-    Send,
+    /// This side sends (the robot) what this camera gives.
+    Send(Camera),
     /// This side receives (the app).
     Receive,
+}
+
+/// What a sender has to send at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Camera {
+    /// The camera's picture.
+    pub size: Size,
+    /// Its frames a second.
+    pub fps: u32,
+    /// Most to send, repairs included.
+    pub bitrate_max: Bitrate,
 }
 
 /// Which candidates may be used.

@@ -2,17 +2,21 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
-use farwheel_proto::video::EncodedFrame;
+use farwheel_proto::rate::{Reason, Target, Verdict};
+use farwheel_proto::video::{Bitrate, EncodedFrame};
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::config::{Config, Manners};
+use crate::config::{Config, Manners, Video};
+use crate::engine::FEEDBACK_INTERVAL;
 use crate::event::{Channel, Event, LinkState};
 use crate::outbox::{FrameQueued, Messages, Pictures, Queued};
 use crate::signal::{Admission, ConnId, Signal, SignalKind};
 use crate::stats::Stats;
 use crate::task::{self, Command};
+use crate::uplink::{self, SharedUplink};
 
 /// Signals and commands on their way to the connection's task. Full only if that task is stuck: the signal is
 /// refused and the connect watchdog ends the attempt.
@@ -52,6 +56,8 @@ pub enum Sent {
     NotConnected,
     /// The receiver could not use it: a key frame is due first.
     AwaitingKey,
+    /// The link is full; a key frame is due when it no longer is.
+    NoRoom,
     /// Four pictures wait already; this one and all up to the next key frame are dropped, and
     /// [`Event::KeyframeRequested`] follows.
     Overflow,
@@ -117,6 +123,39 @@ impl Connection {
             self.command(Command::Signal(signal));
         } else {
             tracing::debug!(conn = %self.shared.conn, stale = %signal.conn, kind = ?signal.kind, "signal dropped");
+        }
+    }
+
+    /// Whether a picture captured just now is worth encoding for this connection, and how large it may become. One that
+    /// was refused must not be sent. `None` on a receiving side.
+    pub fn admit_frame(&self) -> Option<Verdict> {
+        let waiting = self.shared.pictures().bytes();
+        self.shared.uplink.as_ref().map(|uplink| uplink.lock().admit(waiting, Instant::now()))
+    }
+
+    /// Sends a picture that was encoded for another connection's link, unless this one has no room for it; then this one
+    /// and all up to the next key frame are left out.
+    pub fn offer_frame(&self, frame: EncodedFrame) -> Sent {
+        match self.admit_frame() {
+            // A lower rate than the stream's is no reason: half of the pictures are none.
+            Some(Verdict::Encode { .. } | Verdict::Skip(Reason::FrameRate)) => self.send_frame(frame),
+            Some(Verdict::Skip(Reason::Budget | Reason::Stall)) => {
+                self.shared.pictures().break_off();
+                Sent::NoRoom
+            }
+            None => Sent::NotConnected,
+        }
+    }
+
+    /// What the pictures sent here are to be; `None` on a receiving side.
+    pub fn target(&self) -> Option<Target> {
+        self.shared.uplink.as_ref().map(|uplink| uplink.lock().target())
+    }
+
+    /// Changes the most to send.
+    pub fn set_bitrate_max(&self, max: Bitrate) {
+        if let Some(uplink) = &self.shared.uplink {
+            uplink.lock().controller().set_bitrate_max(max);
         }
     }
 
@@ -245,6 +284,8 @@ pub(crate) struct Shared {
     pub(crate) keyframe_wanted: Notify,
     messages_added: [Notify; 3],
     pub(crate) pictures_added: Notify,
+    /// Decides on what is sent; `None` on a receiving side.
+    pub(crate) uplink: Option<SharedUplink>,
     messages: Mutex<Messages>,
     pictures: Mutex<Pictures>,
     stats: Mutex<Stats>,
@@ -252,7 +293,15 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn new(config: &Config) -> Self {
+        let uplink = match config.video {
+            Video::Send(camera) => {
+                let config = uplink::config(camera, FEEDBACK_INTERVAL);
+                Some(SharedUplink::new(&config, Instant::now()))
+            }
+            Video::Receive => None,
+        };
         Self {
+            uplink,
             conn: config.conn,
             manners: config.manners,
             offer_pending: AtomicBool::new(false),

@@ -6,10 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use rtc::ice::mdns::MulticastDnsMode;
-use rtc::interceptor::{
-    NackResponderBuilder, ReceiverReportBuilder, Registry, SenderReportBuilder, Slot, TwccReceiverBuilder,
-    TwccSenderBuilder,
-};
+use rtc::interceptor::{ReceiverReportBuilder, Registry, SenderReportBuilder, Slot, TwccReceiverBuilder};
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_RTX, MediaEngine};
 use rtc::rtp_transceiver::rtp_sender::{
@@ -35,6 +32,7 @@ use crate::config::{Bind, CandidatePolicy, Config, Video};
 use crate::event::Channel;
 use crate::keyframe_requests::KeyframeRequests;
 use crate::turns::{TurningRuntime, Turns};
+use crate::uplink::SharedUplink;
 
 /// Constrained baseline, level 3.1, fragments allowed: what every browser and every encoder of ours speaks.
 const H264_PARAMETERS: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
@@ -53,9 +51,7 @@ const DISCONNECTED_AFTER: Duration = Duration::from_millis(1500);
 const FAILED_AFTER: Duration = Duration::from_millis(6500);
 const KEEP_ALIVE: Duration = Duration::from_millis(300);
 /// Transport-wide feedback.
-const FEEDBACK_INTERVAL: Duration = Duration::from_millis(25);
-/// Packets kept for repairs: a second at 5 Mbit/s (the engine wants a power of two).
-const REPAIR_PACKETS: u16 = 512;
+pub(crate) const FEEDBACK_INTERVAL: Duration = Duration::from_millis(25);
 
 /// Bytes of a data channel in flight. Full: messages wait in the outbox, where newer datagrams replace older ones. At
 /// 250 commands a second of 100 bytes this is one round trip of 160 ms.
@@ -105,13 +101,14 @@ pub(crate) struct Sender {
 /// Builds a connection with its channels and its track, ready to negotiate.
 pub(crate) async fn build(
     config: &Config,
+    uplink: Option<&SharedUplink>,
     events: mpsc::Sender<EngineEvent>,
 ) -> Result<Engine, webrtc::error::Error> {
     let handler =
         Arc::new(Handler { events, connection: OnceLock::new(), has_channels: AtomicBool::new(false) });
     let turns = Turns::new();
     let mut media = media_engine()?;
-    let registry = interceptors(&mut media)?;
+    let registry = interceptors(&mut media, uplink)?;
     let builder = PeerConnectionBuilder::new()
         .with_configuration(
             RTCConfigurationBuilder::new()
@@ -134,7 +131,7 @@ pub(crate) async fn build(
     handler.connection.set(Arc::downgrade(&connection)).expect("nobody else sets it");
     let transport = channel(&*connection, "transport", negotiated(TRANSPORT_ID)).await?;
     let sender = match config.video {
-        Video::Send => Some(add_track(&*connection).await?),
+        Video::Send(_) => Some(add_track(&*connection).await?),
         Video::Receive => {
             let receive = RTCRtpTransceiverInit {
                 direction: RTCRtpTransceiverDirection::Recvonly,
@@ -206,7 +203,10 @@ fn h264() -> RTCRtpCodec {
 
 /// Our own choice of the engine's interceptors: its NACK generator repeats without end, its pacer and estimator are
 /// not ours; the requests for repairs come from the frame assembler.
-fn interceptors(media: &mut MediaEngine) -> Result<Registry, webrtc::error::Error> {
+fn interceptors(
+    media: &mut MediaEngine,
+    uplink: Option<&SharedUplink>,
+) -> Result<Registry, webrtc::error::Error> {
     for uri in [extmap::SDES_MID_URI, extmap::TRANSPORT_CC_URI] {
         media.register_header_extension(
             RTCRtpHeaderExtensionCapability { uri: uri.to_owned() },
@@ -214,13 +214,15 @@ fn interceptors(media: &mut MediaEngine) -> Result<Registry, webrtc::error::Erro
             None,
         )?;
     }
-    Ok(Registry::new()
-        .with(Slot::TwccSender, TwccSenderBuilder::new().build())
-        .with(Slot::NackResponder, NackResponderBuilder::new().with_size(REPAIR_PACKETS).build())
+    let registry = Registry::new()
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().with_interval(FEEDBACK_INTERVAL).build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())
-        .with(Slot::from(KeyframeRequests::SLOT), KeyframeRequests::default()))
+        .with(Slot::from(KeyframeRequests::SLOT), KeyframeRequests::default());
+    Ok(match uplink {
+        Some(uplink) => registry.with(Slot::from(SharedUplink::SLOT), uplink.interceptor()),
+        None => registry,
+    })
 }
 
 fn ice_servers(config: &Config) -> Vec<RTCIceServer> {

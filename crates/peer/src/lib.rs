@@ -25,6 +25,7 @@ mod signal;
 mod stats;
 mod task;
 mod turns;
+mod uplink;
 mod video_in;
 mod video_out;
 mod watchdog;
@@ -36,8 +37,8 @@ pub mod signaling;
 pub const LOG_DIRECTIVES: &str = "webrtc=error,rtc=error,rtc_ice=error,rtc_dtls=error,rtc_sctp=error,\
     rtc_srtp=error,rtc_stun=error,rtc_turn=error,rtc_interceptor=error,rtc_mdns=error";
 
-pub use config::{Bind, CandidatePolicy, Config, IceServer, Initiative, Manners, Video};
+pub use config::{Bind, Camera, CandidatePolicy, Config, IceServer, Initiative, Manners, Video};
 pub use connection::{Connection, Events, Frames, SendError, Sent};
 pub use event::{Channel, Event, Failure, LinkState};
 pub use signal::{Admission, ConnId, Signal, SignalKind};
-pub use stats::{CandidateType, SelectedPair, Stats};
+pub use stats::{CandidateType, Link, SelectedPair, Stats};

@@ -111,6 +111,16 @@ impl Pictures {
         FrameQueued::Yes
     }
 
+    /// Leaves out all up to the next key frame.
+    pub(crate) fn break_off(&mut self) {
+        self.awaiting = Awaiting::Key;
+    }
+
+    /// Bytes waiting.
+    pub(crate) fn bytes(&self) -> usize {
+        self.queue.iter().map(|frame| frame.data.len()).sum()
+    }
+
     /// Takes the next picture.
     pub(crate) fn pop(&mut self) -> Option<EncodedFrame> {
         self.queue.pop_front()

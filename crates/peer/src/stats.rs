@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use farwheel_proto::rate::{Status, Target};
+
 /// A snapshot of a connection's figures, renewed four times a second.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stats {
@@ -32,8 +34,21 @@ pub struct Stats {
     pub packetise: Option<Duration>,
     /// Key frames asked for by this side.
     pub keyframes_requested: u64,
+    /// Video packets sent again for a request.
+    pub packets_repaired: u64,
+    /// Why the sent pictures are what they are; `None` on a receiving side.
+    pub link: Option<Link>,
     /// How the packets travel.
     pub pair: Option<SelectedPair>,
+}
+
+/// What a sender believes of its link, and makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// What the link looks like.
+    pub status: Status,
+    /// What the encoder is told.
+    pub target: Target,
 }
 
 /// How the packets travel.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use farwheel_proto::video::EncodedFrame;
+use farwheel_proto::video::{Bitrate, EncodedFrame};
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -29,7 +29,7 @@ use crate::engine::{self, Channels, Engine, EngineEvent};
 use crate::event::{Event, Failure, LinkState};
 use crate::meter::Meter;
 use crate::signal::{Signal, SignalKind};
-use crate::stats::CandidateType;
+use crate::stats::{CandidateType, Link};
 use crate::turns::Pace;
 use crate::watchdog::Watchdog;
 use crate::{video_in, video_out};
@@ -39,6 +39,8 @@ const ENGINE_EVENTS_MAX: usize = 256;
 /// Candidates of the peer that came before its description. Full: later ones are dropped; a connect needs few.
 const EARLY_CANDIDATES_MAX: usize = 64;
 const FIGURES_INTERVAL: Duration = Duration::from_millis(250);
+/// A round trip below this is a wire or one room's radio; cellular ones begin at 20 ms.
+const NEAR_RTT: Duration = Duration::from_millis(5);
 
 /// What the handle asks of the task.
 #[derive(Debug)]
@@ -147,7 +149,7 @@ impl<'a> Task<'a> {
     ) -> Result<Self, Failure> {
         let now = Instant::now();
         let (engine_events_tx, engine_events) = mpsc::channel(ENGINE_EVENTS_MAX);
-        let engine = engine::build(config, engine_events_tx.clone())
+        let engine = engine::build(config, outlet.shared.uplink.as_ref(), engine_events_tx.clone())
             .await
             .map_err(|error| Failure::Transport(error.to_string()))?;
         let mut workers = JoinSet::new();
@@ -356,6 +358,7 @@ impl<'a> Task<'a> {
                     self.outlet.event(Event::KeyframeRequested);
                 }
                 self.link_up = true;
+                self.start_near();
                 self.report_open();
                 Ok(())
             }
@@ -371,6 +374,18 @@ impl<'a> Task<'a> {
             RTCPeerConnectionState::Closed => Err(Failure::ClosedByPeer),
             // Said at the start already.
             _ => Ok(()),
+        }
+    }
+
+    /// On a path within one building nothing has to be felt for: the first picture has the full rate and size.
+    fn start_near(&self) {
+        let stats = self.outlet.shared.stats().clone();
+        let is_direct = stats.pair.is_some_and(|pair| pair.local != CandidateType::Relayed);
+        if let Some(uplink) = &self.outlet.shared.uplink
+            && is_direct
+            && stats.rtt.is_some_and(|rtt| rtt < NEAR_RTT)
+        {
+            uplink.lock().controller().set_start(Bitrate(u32::MAX));
         }
     }
 
@@ -421,6 +436,11 @@ impl<'a> Task<'a> {
         let report = self.engine.connection.get_stats(now, StatsSelector::None).await;
         let mut stats = self.outlet.shared.stats();
         self.meter.update(&report, now, &mut stats);
+        if let Some(uplink) = &self.outlet.shared.uplink {
+            let uplink = uplink.lock();
+            stats.packets_repaired = uplink.repairs();
+            stats.link = Some(Link { status: uplink.status(now), target: uplink.target() });
+        }
         let is_direct = stats.pair.is_some_and(|pair| pair.local != CandidateType::Relayed);
         let is_connecting = !self.link_up || self.watchdog.poll_timeout().is_some();
         self.engine.turns.set(if is_direct && !is_connecting { Pace::Plain } else { Pace::Thorough });

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use farwheel_peer::{Channel, Config, Connection, Event, LinkState, Manners, Signal, SignalKind, Video};
-use support::{End, PATIENCE};
+use support::{CAMERA, End, PATIENCE};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
@@ -61,7 +61,7 @@ struct Path {
 impl Path {
     async fn new(order: Order) -> Self {
         let config = Config::offer(Video::Receive, Manners::Polite);
-        let answer = Config::answer(config.conn, Video::Send, Manners::Impolite);
+        let answer = Config::answer(config.conn, Video::Send(CAMERA), Manners::Impolite);
         let loopback = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
         let (as_offering, as_answering) =
             (loopback().await.expect("bound"), loopback().await.expect("bound"));

@@ -12,11 +12,11 @@ use farwheel_peer::{
 };
 use farwheel_proto::video::FrameKind;
 use serde_json::json;
-use support::{End, Pair, Side, picture};
+use support::{CAMERA, End, Pair, Side, picture};
 
 #[tokio::test]
 async fn a_robot_may_offer_too() {
-    let robot = Config::offer(Video::Send, Manners::Polite);
+    let robot = Config::offer(Video::Send(CAMERA), Manners::Polite);
     let app = Config::answer(robot.conn, Video::Receive, Manners::Impolite);
     let mut pair = Pair { app: End::open(app), robot: End::open(robot), delivered: Vec::new() };
     pair.until("connected", both_connected).await;
@@ -27,7 +27,7 @@ async fn a_robot_may_offer_too() {
 #[tokio::test]
 async fn of_two_offers_at_once_the_impolite_one_counts() {
     let polite = End::open(Config::offer(Video::Receive, Manners::Polite));
-    let impolite = End::open(Config::offer(Video::Send, Manners::Impolite));
+    let impolite = End::open(Config::offer(Video::Send(CAMERA), Manners::Impolite));
     let mut pair = Pair { app: polite, robot: impolite, delivered: Vec::new() };
     let (from_polite, from_impolite) = (offer_of(&mut pair.app).await, offer_of(&mut pair.robot).await);
     assert_eq!(pair.robot.connection.admits(&from_polite), Admission::Stale);
@@ -90,7 +90,8 @@ async fn two_restarts_at_once_end_in_one() {
 #[tokio::test]
 async fn nonsense_from_the_peer_fails_the_connection_in_words() {
     for (data, want) in [(json!({"sdp": "nonsense"}), None), (json!({}), Some("a description without sdp"))] {
-        let config = Config::answer(ConnId::new(1), Video::Send, Manners::Polite).with_bind(Bind::Loopback);
+        let config =
+            Config::answer(ConnId::new(1), Video::Send(CAMERA), Manners::Polite).with_bind(Bind::Loopback);
         let (connection, mut events, _frames) = Connection::open(config);
         connection.handle_signal(Signal { conn: ConnId::new(1), kind: SignalKind::Offer, data });
         let failure = loop {
@@ -107,7 +108,8 @@ async fn nonsense_from_the_peer_fails_the_connection_in_words() {
 #[tokio::test]
 async fn an_address_that_is_not_here_fails_the_connection_in_words() {
     let elsewhere = "203.0.113.1".parse().expect("an address");
-    let config = Config::offer(Video::Send, Manners::Polite).with_bind(Bind::Addresses(vec![elsewhere]));
+    let config =
+        Config::offer(Video::Send(CAMERA), Manners::Polite).with_bind(Bind::Addresses(vec![elsewhere]));
     let (connection, mut events, _frames) = Connection::open(config);
     loop {
         match events.recv().await.expect("not closed") {

@@ -175,6 +175,11 @@ impl Inbox {
         }
     }
 
+    /// Whose commands count.
+    pub fn driver(&self) -> Option<PeerId> {
+        self.lock().driver.clone()
+    }
+
     /// Waits until something urgent comes, at most until `deadline`, and takes all that is there into `arrivals`,
     /// which must be empty; its buffers are used again.
     pub fn take_until(&self, deadline: Instant, arrivals: &mut Arrivals) {

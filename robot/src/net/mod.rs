@@ -6,15 +6,15 @@ pub mod viewer;
 
 use std::sync::Arc;
 
-use farwheel_peer::{Bind, CandidatePolicy, signaling};
+use farwheel_peer::{Bind, Camera, CandidatePolicy, signaling};
 use tokio::sync::Notify;
 
 pub use room::{Ended, Room};
 
 use crate::clock::CarClock;
 use crate::config::{self, Config};
-use crate::control::Inbox;
-use crate::video::{Fanout, encode};
+use crate::control::{Inbox, PeerId};
+use crate::video::{Fanout, Wish, encode};
 
 /// How to reach others.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Settings {
     pub candidates: CandidatePolicy,
     /// From which addresses.
     pub bind: Bind,
+    /// What there is to send.
+    pub camera: Camera,
 }
 
 impl Settings {
@@ -47,6 +49,7 @@ impl Settings {
                 config::Bind::Auto => Bind::Everywhere,
                 config::Bind::Only(addresses) => Bind::Addresses(addresses.clone()),
             },
+            camera: Camera { size: config.camera.size, fps: config.camera.fps, bitrate_max: config.bitrate },
         }
     }
 }
@@ -66,4 +69,12 @@ pub struct Shared {
     pub boot: u32,
     /// Told when the robot has joined its room for the first time.
     pub ready: Notify,
+}
+
+impl Shared {
+    /// How much a wish of this peer counts.
+    fn wish_of(&self, peer: &PeerId) -> Wish {
+        let leader = self.fanout.leader(self.inbox.driver().as_ref());
+        if leader.is_none_or(|leader| leader.peer == *peer) { Wish::Leader } else { Wish::Follower }
+    }
 }

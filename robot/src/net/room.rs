@@ -265,14 +265,15 @@ impl Room {
             if self.viewers.values().any(|viewer| viewer.peer == peer) {
                 continue;
             }
-            let config = Config::offer(Video::Send, Manners::between(own_id, peer));
+            let config = Config::offer(Video::Send(self.settings.camera), Manners::between(own_id, peer));
             self.open(peer, config);
         }
     }
 
     fn answer(&mut self, peer: PeerId, signal: Signal) {
         let Some(own_id) = self.own_id else { return };
-        let config = Config::answer(signal.conn, Video::Send, Manners::between(own_id, peer));
+        let config =
+            Config::answer(signal.conn, Video::Send(self.settings.camera), Manners::between(own_id, peer));
         if let Some(connection) = self.open(peer, config) {
             connection.handle_signal(signal);
         }

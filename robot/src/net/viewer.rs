@@ -73,13 +73,13 @@ pub async fn forward(
                 continue;
             }
             Event::KeyframeRequested => {
-                shared.video.request_keyframe();
+                shared.video.request_keyframe(shared.wish_of(&peer));
                 continue;
             }
             Event::State(state) => {
                 if let (LinkState::Connected, Some(connection)) = (&state, connection.upgrade()) {
-                    shared.fanout.add(connection);
-                    shared.video.request_keyframe();
+                    shared.fanout.add(Arc::clone(&peer), connection);
+                    shared.video.request_keyframe(shared.wish_of(&peer));
                 }
                 if let LinkState::Failed(_) = state {
                     shared.fanout.remove(conn);

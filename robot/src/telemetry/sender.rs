@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
+use farwheel_media::encode::Target;
 use farwheel_media::slot::{Slot, Taken};
 use farwheel_peer::{Channel, Connection};
 use farwheel_proto::control::place::{Outline, Place};
 use farwheel_proto::control::telemetry::{BatteryLevel, CameraStatus, Fast, Slow};
-use farwheel_proto::video::{Bitrate, Size};
 
 use super::system::{Sample, Sampler};
 use crate::camera::world::World;
@@ -36,10 +36,8 @@ pub struct Parts {
     pub world: Option<Arc<World>>,
     /// The car's clock.
     pub clock: CarClock,
-    /// Size of the pictures sent.
-    pub size: Size,
-    /// What the encoder aims at.
-    pub bitrate: Bitrate,
+    /// What the encoder aims at before the first picture.
+    pub target: Target,
     /// Where free space is looked for.
     pub disk: PathBuf,
 }
@@ -109,9 +107,9 @@ impl Parts {
         let datagram = Bytes::copy_from_slice(&fast.encode());
         let place = state.map(|state| self.place(&state));
         for viewer in viewers.iter() {
-            send(viewer, datagram.clone());
+            send(&viewer.connection, datagram.clone());
             if let Some(place) = &place {
-                send(viewer, Bytes::copy_from_slice(&place.encode()));
+                send(&viewer.connection, Bytes::copy_from_slice(&place.encode()));
             }
         }
     }
@@ -129,7 +127,7 @@ impl Parts {
         let points: Vec<_> = world.outline().iter().map(|[x, y]| (cm(*x), cm(*y))).collect();
         let datagram = Bytes::from(Outline::new(&points).encode());
         for viewer in self.fanout.viewers().iter() {
-            send(viewer, datagram.clone());
+            send(&viewer.connection, datagram.clone());
         }
     }
 
@@ -139,18 +137,19 @@ impl Parts {
         let mut slow = self.slow(sample, stages);
         slow.viewers = viewers.len().min(usize::from(u8::MAX)) as u8;
         for viewer in viewers.iter() {
-            let figures = viewer.stats();
+            let figures = viewer.connection.stats();
             slow.send_us = figures.packetise.map(|took| took.as_micros() as u32);
             slow.rtt_dms =
                 figures.rtt.map(|rtt| u16::try_from(rtt.as_micros() / 100).unwrap_or(u16::MAX - 1));
             slow.car_time = self.clock.now();
-            send(viewer, Bytes::copy_from_slice(&slow.encode()));
+            send(&viewer.connection, Bytes::copy_from_slice(&slow.encode()));
         }
     }
 
     fn slow(&self, sample: Sample, stages: stages::Snapshot) -> Slow {
         let state = self.world.as_ref().map(|world| world.state());
         let camera = self.video.camera();
+        let target = self.video.target().unwrap_or(self.target);
         let us = |duration: Option<Duration>| duration.map(|d| d.as_micros() as u32);
         Slow {
             camera,
@@ -169,10 +168,10 @@ impl Parts {
             rtt_dms: None,
             disk_mib: sample.disk_mib,
             bitrate: stages.bitrate,
-            target_bitrate: self.bitrate.0,
+            target_bitrate: target.bitrate.0,
             fps_tenths: stages.fps_tenths,
-            width: self.size.width as u16,
-            height: self.size.height as u16,
+            width: target.size.width as u16,
+            height: target.size.height as u16,
             capture_us: us(stages.capture),
             convert_us: us(stages.convert),
             encode_us: us(stages.encode),

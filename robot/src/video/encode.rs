@@ -1,7 +1,7 @@
 //! The encode thread: newest raw picture in, one coded picture out to every viewer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,11 @@ use farwheel_media::VideoFrame;
 use farwheel_media::encode::{self, Encoder, Target};
 use farwheel_media::slot::{Slot, Taken};
 use farwheel_proto::control::telemetry::CameraStatus;
+use farwheel_proto::rate::{self, Verdict};
 use farwheel_proto::video::FrameKind;
 use tracing::{info, trace, warn};
 
-use super::{Fanout, KeyWishes, Stages};
+use super::{Fanout, KeyWishes, Stages, Viewer, Wish};
 use crate::camera::Cameras;
 use crate::clock::CarClock;
 use crate::control::Inbox;
@@ -26,7 +27,7 @@ pub struct Parts {
     pub cameras: Cameras,
     /// Which camera the driver wants.
     pub choice: Slot<u8>,
-    /// Size, rate and bits aimed at.
+    /// What to begin with; later each leader's link decides.
     pub target: Target,
     /// Who gets the result.
     pub fanout: Arc<Fanout>,
@@ -44,6 +45,9 @@ pub struct Parts {
 #[derive(Debug, Default)]
 pub struct Board {
     key_wanted: AtomicBool,
+    key_wanted_by_follower: AtomicBool,
+    target: Mutex<Option<Target>>,
+    skipped: AtomicU32,
     camera: AtomicU8,
     selected: AtomicU8,
     dropped: AtomicU32,
@@ -51,8 +55,22 @@ pub struct Board {
 
 impl Board {
     /// A viewer came, or lost the thread.
-    pub fn request_keyframe(&self) {
-        self.key_wanted.store(true, Ordering::Release);
+    pub fn request_keyframe(&self, wish: Wish) {
+        let wanted = match wish {
+            Wish::Leader => &self.key_wanted,
+            Wish::Follower => &self.key_wanted_by_follower,
+        };
+        wanted.store(true, Ordering::Release);
+    }
+
+    /// What the encoder aims at; `None` before the first picture.
+    pub fn target(&self) -> Option<Target> {
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pictures that were not worth encoding: the link was full, stood still, or has a lower frame rate.
+    pub fn skipped(&self) -> u32 {
+        self.skipped.load(Ordering::Relaxed)
     }
 
     /// What the running camera does.
@@ -134,8 +152,7 @@ impl Encode {
             let taken = self.parts.cameras.frames().take_within(LOOK);
             let status = self.parts.board.show(&self.parts.cameras);
             match taken {
-                Taken::Value(frame) if self.parts.fanout.viewers().is_empty() => drop(frame),
-                Taken::Value(frame) => match self.encode(&frame, status) {
+                Taken::Value(frame) => match self.handle_picture(&frame, status) {
                     Ok(()) => failing = false,
                     Err(error) => {
                         if !failing {
@@ -150,14 +167,44 @@ impl Encode {
         }
     }
 
-    fn encode(&mut self, frame: &VideoFrame, status: CameraStatus) -> Result<(), encode::Error> {
+    /// Encodes a picture if the link of the one it is made for has room.
+    fn handle_picture(&mut self, frame: &VideoFrame, status: CameraStatus) -> Result<(), encode::Error> {
+        let Some(leader) = self.parts.fanout.leader(self.parts.inbox.driver().as_ref()) else {
+            return Ok(());
+        };
+        match leader.connection.admit_frame() {
+            Some(Verdict::Encode { .. }) => {}
+            Some(Verdict::Skip(reason)) => {
+                trace!(?reason, "picture skipped");
+                self.parts.board.skipped.fetch_add(1, Ordering::Relaxed);
+                return Ok(());
+            }
+            None => return Ok(()),
+        }
+        if let Some(rate::Target { bitrate, size, fps }) = leader.connection.target() {
+            self.encoder.set_target(Target { bitrate, size, fps })?;
+            *self.parts.board.target.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(self.encoder.target());
+        }
+        self.encode(frame, status, &leader)
+    }
+
+    fn encode(
+        &mut self,
+        frame: &VideoFrame,
+        status: CameraStatus,
+        leader: &Viewer,
+    ) -> Result<(), encode::Error> {
         let taken_at = Instant::now();
         // The stages add up: what a webcam's picture waited for its conversion is not part of its capture.
         let conversion = self.parts.cameras.conversion_time();
         let raw_after = taken_at.saturating_duration_since(frame.captured_at);
         self.parts.stages.note_capture(raw_after.saturating_sub(conversion.unwrap_or_default()));
         if self.parts.board.key_wanted.swap(false, Ordering::AcqRel) {
-            self.wishes.handle_request();
+            self.wishes.handle_request(Wish::Leader);
+        }
+        if self.parts.board.key_wanted_by_follower.swap(false, Ordering::AcqRel) {
+            self.wishes.handle_request(Wish::Follower);
         }
         if self.wishes.is_due(taken_at) {
             self.encoder.request_keyframe();
@@ -177,8 +224,11 @@ impl Encode {
         if status == CameraStatus::Live {
             self.parts.inbox.put_picture(captured);
         }
-        let sent = self.parts.fanout.send(&encoded.into_frame(captured.media_time()));
-        trace!(captured_us = captured.0, sent, "picture");
+        let outcome = self.parts.fanout.send(&encoded.into_frame(captured.media_time()), leader);
+        if outcome.awaiting_key > 0 {
+            self.wishes.handle_request(Wish::Follower);
+        }
+        trace!(captured_us = captured.0, ?outcome, "picture");
         Ok(())
     }
 

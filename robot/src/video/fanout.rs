@@ -5,10 +5,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use farwheel_peer::{ConnId, Connection, Sent};
 use farwheel_proto::video::EncodedFrame;
 
+use crate::control::PeerId;
+
 /// The connections that get the video. The lock guards the list; sending happens outside it.
+///
+/// The pictures are made for one of them, the leader: rate, size, and whether one is worth encoding. The others get
+/// what their own links have room for.
 #[derive(Debug)]
 pub struct Fanout {
-    viewers: Mutex<Arc<[Arc<Connection>]>>,
+    viewers: Mutex<Arc<[Viewer]>>,
+}
+
+/// Someone who gets the video.
+#[derive(Clone, Debug)]
+pub struct Viewer {
+    /// As control knows it.
+    pub peer: PeerId,
+    /// The way to it.
+    pub connection: Arc<Connection>,
+}
+
+/// What became of a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// How many took it.
+    pub sent: usize,
+    /// How many can use none before the next key frame, and would have room for one.
+    pub awaiting_key: usize,
 }
 
 impl Default for Fanout {
@@ -19,34 +42,52 @@ impl Default for Fanout {
 
 impl Fanout {
     /// A connection is open: it gets the video from the next key frame on.
-    pub fn add(&self, connection: Arc<Connection>) {
+    pub fn add(&self, peer: PeerId, connection: Arc<Connection>) {
         let mut viewers = self.lock();
-        let others = viewers.iter().filter(|other| other.conn() != connection.conn()).cloned();
-        let all: Arc<[_]> = others.chain([Arc::clone(&connection)]).collect();
+        let others = viewers.iter().filter(|other| other.connection.conn() != connection.conn()).cloned();
+        let all: Arc<[_]> = others.chain([Viewer { peer, connection: Arc::clone(&connection) }]).collect();
         *viewers = all;
     }
 
     /// A connection is over.
     pub fn remove(&self, conn: ConnId) {
         let mut viewers = self.lock();
-        if viewers.iter().any(|viewer| viewer.conn() == conn) {
-            *viewers = viewers.iter().filter(|viewer| viewer.conn() != conn).cloned().collect();
+        if viewers.iter().any(|viewer| viewer.connection.conn() == conn) {
+            *viewers = viewers.iter().filter(|viewer| viewer.connection.conn() != conn).cloned().collect();
         }
     }
 
-    /// Every connection that gets the video.
-    pub fn viewers(&self) -> Arc<[Arc<Connection>]> {
+    /// Everyone who gets the video.
+    pub fn viewers(&self) -> Arc<[Viewer]> {
         Arc::clone(&self.lock())
     }
 
-    /// Hands a picture to each connection; each has a queue of its own, and says itself when it needs a key frame.
-    /// Gives how many took it.
-    pub fn send(&self, frame: &EncodedFrame) -> usize {
+    /// Whom the pictures are made for: the driver, or whoever has been there longest.
+    pub fn leader(&self, driver: Option<&PeerId>) -> Option<Viewer> {
         let viewers = self.viewers();
-        viewers.iter().filter(|viewer| viewer.send_frame(frame.clone()) == Sent::Queued).count()
+        viewers.iter().find(|viewer| Some(&viewer.peer) == driver).or_else(|| viewers.first()).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<[Arc<Connection>]>> {
+    /// Hands a picture to each connection; each has a queue of its own.
+    pub fn send(&self, frame: &EncodedFrame, leader: &Viewer) -> Outcome {
+        let mut outcome = Outcome::default();
+        for viewer in self.viewers().iter() {
+            let sent = if viewer.connection.conn() == leader.connection.conn() {
+                viewer.connection.send_frame(frame.clone())
+            } else {
+                viewer.connection.offer_frame(frame.clone())
+            };
+            match sent {
+                Sent::Queued => outcome.sent += 1,
+                Sent::AwaitingKey => outcome.awaiting_key += 1,
+                // Asks by itself, has no room for it, or is gone.
+                Sent::Overflow | Sent::NoRoom | Sent::NotConnected => {}
+            }
+        }
+        outcome
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<[Viewer]>> {
         self.viewers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,6 +6,6 @@ pub mod keys;
 pub mod stages;
 
 pub use encode::EncodeThread;
-pub use fanout::Fanout;
-pub use keys::KeyWishes;
+pub use fanout::{Fanout, Viewer};
+pub use keys::{KeyWishes, Wish};
 pub use stages::Stages;

@@ -18,6 +18,11 @@ pub(super) const OVERHEAD_BYTES: usize = 12 + 8 + 10 + 28;
 const KEPT_MAX: usize = 1024;
 /// Time in which one recovery frame arrives, before another is worth it.
 const RECOVERY_EVERY: Duration = Duration::from_millis(300);
+/// Pace of a sender of fixed rate: a frame leaves within half its interval.
+const fn fixed_pace(bitrate: Bitrate) -> Bitrate {
+    Bitrate(bitrate.0 * 2)
+}
+
 /// A probe is padding only.
 const PROBE_BYTES: usize = 100;
 const _: () = assert!(PROBE_BYTES <= PROBE_BYTES_MAX);
@@ -86,11 +91,15 @@ impl Sender {
             Mode::Full | Mode::GateOff => controller.target(),
             Mode::Fixed(bitrate) => Target { bitrate, size: scenario.camera, fps: scenario.fps },
         };
+        let pace = match scenario.mode {
+            Mode::Full | Mode::GateOff => controller.pace(),
+            Mode::Fixed(bitrate) => fixed_pace(bitrate),
+        };
         Self {
             mode: scenario.mode,
             controller,
             encoder: Encoder::new(target, scenario.seed),
-            pacer: Pacer::new(target.bitrate),
+            pacer: Pacer::new(pace),
             kept: BTreeMap::new(),
             order: VecDeque::new(),
             sequence: 0,
@@ -183,12 +192,14 @@ impl Sender {
             match (command, self.mode) {
                 (Command::SetTarget(target), Mode::Full | Mode::GateOff) => {
                     self.encoder.set_target(target);
-                    self.pacer.set_target(target.bitrate);
                 }
                 (Command::Probe, Mode::Full) => self.probes += 1,
                 (Command::SetTarget(_), Mode::Fixed(_))
                 | (Command::Probe, Mode::GateOff | Mode::Fixed(_)) => {}
             }
+        }
+        if !matches!(self.mode, Mode::Fixed(_)) {
+            self.pacer.set_pace(self.controller.pace());
         }
     }
 

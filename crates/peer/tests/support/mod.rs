@@ -5,12 +5,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farwheel_peer::{
-    Admission, Bind, Channel, Config, Connection, Event, Events, Frames, LinkState, Manners, Signal, Video,
+    Admission, Bind, Camera, Channel, Config, Connection, Event, Events, Frames, LinkState, Manners, Signal,
+    Video,
 };
-use farwheel_proto::video::{EncodedFrame, FrameKind, MediaTime};
+use farwheel_proto::video::{Bitrate, EncodedFrame, FrameKind, MediaTime, Size};
 
 /// Long enough for a busy machine; a test that waits this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the sending ends send.
+pub(crate) const CAMERA: Camera =
+    Camera { size: Size::new(1280, 720), fps: 30, bitrate_max: Bitrate::from_kbps(4000) };
 
 /// One end with all that comes out of it.
 pub(crate) struct End {
@@ -40,7 +45,7 @@ impl Pair {
     /// Not connected yet; signals are carried by [`until`](Self::until).
     pub(crate) fn new() -> Self {
         let app = Config::offer(Video::Receive, Manners::Polite);
-        let robot = Config::answer(app.conn, Video::Send, Manners::Impolite);
+        let robot = Config::answer(app.conn, Video::Send(CAMERA), Manners::Impolite);
         Self { app: End::open(app), robot: End::open(robot), delivered: Vec::new() }
     }
 

@@ -9,7 +9,7 @@ use super::gate::{self, Load, Reason, Verdict};
 use super::ladder::Ladder;
 use super::minimum::Minimum;
 use super::probe::Probe;
-use super::target::{FILL_SHARE, Phase, Rate, START, Signals};
+use super::target::{FILL_SHARE, Phase, QUEUE_MIN, Rate, START, Signals};
 use crate::video::{Bitrate, Size};
 
 /// Round trip before one is measured: a usual cellular path.
@@ -21,6 +21,14 @@ const TELL_DOWN: f64 = 0.95;
 const TELL_UP: f64 = 1.10;
 /// A queue or stall this long has to drain before the size may change.
 const DRAINING: Duration = Duration::from_millis(60);
+/// Pace over target: a frame of nominal size leaves within half its interval.
+const PACE_OVER_TARGET: u32 = 2;
+/// Pace on a link that carries all that may be sent, and more: spreading would only make the picture older, and a
+/// burst tells what the link carries.
+const PACE_FREE: Bitrate = Bitrate::from_kbps(200_000);
+/// A share of the most that is as good as all of it, and the share of loss that forbids bursts.
+const NEARLY_ALL: f64 = 0.97;
+const LOSS_FOR_BURSTS: f64 = 0.02;
 /// Packets over which loss is smoothed.
 const LOSS_PACKETS: f64 = 100.0;
 
@@ -116,6 +124,24 @@ impl Controller {
             tick_at: now,
             commands: VecDeque::from([Command::SetTarget(target)]),
         }
+    }
+
+    /// Begins at `bitrate` instead, on a path that is known to carry it; too late once something was reported.
+    pub fn set_start(&mut self, bitrate: Bitrate) {
+        if self.round_trip.get().is_none() {
+            self.rate.set_start(bitrate);
+            self.capacity.raise(self.rate.bps() / FILL_SHARE);
+            self.ladder.set_rate(Bitrate(self.rate.bps() as u32));
+            self.tell();
+        }
+    }
+
+    /// How fast packets are to leave.
+    pub fn pace(&self) -> Bitrate {
+        let is_free = self.rate.is_most(NEARLY_ALL)
+            && self.capacity.standing_queue() < QUEUE_MIN
+            && self.loss < LOSS_FOR_BURSTS;
+        if is_free { PACE_FREE } else { Bitrate(self.target.bitrate.0.saturating_mul(PACE_OVER_TARGET)) }
     }
 
     /// Changes the most to send.

@@ -85,6 +85,11 @@ impl Ladder {
         }
     }
 
+    /// Goes to the rung for `rate` at once: before anything is sent, a change costs nothing.
+    pub(super) fn set_rate(&mut self, rate: Bitrate) {
+        self.step_to(rate);
+    }
+
     /// Changes what the camera gives.
     pub(super) fn set_camera(&mut self, camera: Size, fps: u32) {
         (self.camera, self.camera_fps) = (camera, fps.max(1));

@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 use crate::video::Bitrate;
 
-/// Pace over target: a frame of nominal size leaves within half its interval.
-const OVER_TARGET: u32 = 2;
 /// Least pace: a packet of 1200 bytes each 19 ms.
 const PACE_MIN: Bitrate = Bitrate::from_kbps(500);
 /// Timers fire late by up to this; what was missed is made up for.
@@ -40,8 +38,8 @@ pub struct Full {
 }
 
 impl<P> Pacer<P> {
-    /// An empty pacer for this target rate.
-    pub fn new(target: Bitrate) -> Self {
+    /// An empty pacer; see [`set_pace`](Self::set_pace).
+    pub fn new(pace: Bitrate) -> Self {
         let mut pacer = Self {
             pace: PACE_MIN,
             repairs: VecDeque::new(),
@@ -49,13 +47,13 @@ impl<P> Pacer<P> {
             queued_bytes: 0,
             free_at: None,
         };
-        pacer.set_target(target);
+        pacer.set_pace(pace);
         pacer
     }
 
-    /// Changes the target rate; the pace is twice that.
-    pub fn set_target(&mut self, target: Bitrate) {
-        self.pace = Bitrate(target.0.saturating_mul(OVER_TARGET)).max(PACE_MIN);
+    /// Changes how fast packets leave; at least 500 kbit/s.
+    pub fn set_pace(&mut self, pace: Bitrate) {
+        self.pace = pace.max(PACE_MIN);
     }
 
     /// Takes all packets of a frame, each with its size in bytes.
@@ -138,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_nominal_frame_leaves_within_half_its_interval() {
-        let mut pacer = Pacer::new(Bitrate::from_kbps(2400));
+        let mut pacer = Pacer::new(Bitrate::from_kbps(4800));
         pacer.push_frame((0..10).map(|n| (n, 1000))).unwrap();
         let left = drained(&mut pacer);
         assert_eq!(left.len(), 10);
@@ -148,7 +146,7 @@ mod tests {
 
     #[test]
     fn repairs_overtake_frames_and_keep_their_order() {
-        let mut pacer = Pacer::new(Bitrate::from_kbps(2000));
+        let mut pacer = Pacer::new(Bitrate::from_kbps(4000));
         pacer.push_frame([(1, 1000), (2, 1000)]).unwrap();
         pacer.push_repair(3, 1000);
         pacer.push_repair(4, 1000);
@@ -164,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_late_timer_is_made_up_for_and_a_long_pause_is_not() {
-        let mut pacer = Pacer::new(Bitrate::from_kbps(2000));
+        let mut pacer = Pacer::new(Bitrate::from_kbps(4000));
         pacer.push_frame((0..40).map(|n| (n, 500))).unwrap();
         let at =
             |pacer: &mut Pacer<u32>, ms| std::iter::from_fn(|| pacer.poll_packet(start() + MS * ms)).count();

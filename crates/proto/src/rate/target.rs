@@ -10,7 +10,7 @@ pub const MIN: Bitrate = Bitrate::from_kbps(150);
 pub const START: Bitrate = Bitrate::from_kbps(800);
 
 /// A queue or stall beyond this is one: below is the scheduler's grain.
-const QUEUE_MIN: Duration = Duration::from_millis(15);
+pub(super) const QUEUE_MIN: Duration = Duration::from_millis(15);
 /// Share of the service rate to use while there is a queue, so that it drains.
 const DRAIN_SHARE: f64 = 0.85;
 /// A queue this much longer than the least would take all of the share; it leaves [`DRAIN_LEAST`] of it, since
@@ -79,6 +79,16 @@ impl Rate {
 
     pub(super) const fn bps(&self) -> f64 {
         self.bps
+    }
+
+    /// Begins elsewhere.
+    pub(super) fn set_start(&mut self, bitrate: Bitrate) {
+        self.bps = f64::from(bitrate.max(MIN).0).min(self.max);
+    }
+
+    /// Whether it is at least this share of the most.
+    pub(super) fn is_most(&self, share: f64) -> bool {
+        self.bps >= self.max * share
     }
 
     /// Changes the most.

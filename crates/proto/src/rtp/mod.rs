@@ -12,3 +12,4 @@ mod sequence;
 
 pub use assemble::{Assembler, Command, Counters, Packet};
 pub use jitter::Jitter;
+pub use payload::Payload;

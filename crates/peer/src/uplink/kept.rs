@@ -1,0 +1,157 @@
+//! Packets that were sent, for repairs.
+
+use std::time::{Duration, Instant};
+
+use rtc::rtp;
+
+/// Packets kept: two seconds at 5 Mbit/s.
+const KEPT_MAX: usize = 1024;
+/// One packet is repaired this often at most: a browser asks more often than that is of use.
+const REPAIRS_MAX: u8 = 3;
+/// A repair is under way for one round trip; the requests for it may come a little closer together.
+const SPACING: f64 = 0.9;
+
+/// The newest packets of one stream. Full: a newer one takes the place of the oldest.
+#[derive(Debug)]
+pub(super) struct Kept {
+    packets: Vec<Option<Packet>>,
+    /// The newest packet that went out, and the smallest one of its picture so far.
+    smallest: Option<u16>,
+    /// Packets before this one are of no use: the picture it begins leans on none of them.
+    useful_from: Option<u16>,
+}
+
+#[derive(Debug)]
+struct Packet {
+    packet: rtp::Packet,
+    repairs: u8,
+    repaired_at: Option<Instant>,
+}
+
+impl Kept {
+    pub(super) fn new() -> Self {
+        Self {
+            packets: std::iter::repeat_with(|| None).take(KEPT_MAX).collect(),
+            smallest: None,
+            useful_from: None,
+        }
+    }
+
+    /// Keeps a packet that leaves.
+    pub(super) fn put(&mut self, packet: &rtp::Packet) {
+        let sequence = packet.header.sequence_number;
+        let is_smaller = self.smallest.and_then(|smallest| self.get(smallest)).is_none_or(|other| {
+            other.packet.header.timestamp != packet.header.timestamp
+                || packet.payload.len() <= other.packet.payload.len()
+        });
+        if is_smaller {
+            self.smallest = Some(sequence);
+        }
+        self.packets[slot(sequence)] = Some(Packet { packet: packet.clone(), repairs: 0, repaired_at: None });
+    }
+
+    /// A picture begins with this packet that needs none before it.
+    pub(super) fn handle_fresh_start(&mut self, sequence: u16) {
+        self.useful_from = Some(sequence);
+    }
+
+    /// The packet to send again for a request, unless that is of no use, or done already.
+    pub(super) fn repair(
+        &mut self,
+        sequence: u16,
+        round_trip: Duration,
+        now: Instant,
+    ) -> Option<rtp::Packet> {
+        if self.useful_from.is_some_and(|from| is_before(sequence, from)) {
+            return None;
+        }
+        let kept = self.packets[slot(sequence)]
+            .as_mut()
+            .filter(|kept| kept.packet.header.sequence_number == sequence)?;
+        let is_under_way = kept.repaired_at.is_some_and(|at| now < at + round_trip.mul_f64(SPACING));
+        if is_under_way || kept.repairs == REPAIRS_MAX {
+            return None;
+        }
+        kept.repairs += 1;
+        kept.repaired_at = Some(now);
+        Some(kept.packet.clone())
+    }
+
+    /// A small packet of the newest picture: what a probe sends again.
+    pub(super) fn for_probe(&self) -> Option<rtp::Packet> {
+        self.smallest.and_then(|sequence| self.get(sequence)).map(|kept| kept.packet.clone())
+    }
+
+    fn get(&self, sequence: u16) -> Option<&Packet> {
+        self.packets[slot(sequence)].as_ref().filter(|kept| kept.packet.header.sequence_number == sequence)
+    }
+}
+
+fn slot(sequence: u16) -> usize {
+    usize::from(sequence) % KEPT_MAX
+}
+
+/// Whether `a` comes before `b` by less than half the range (RFC 3550 appendix A.1).
+fn is_before(a: u16, b: u16) -> bool {
+    a != b && b.wrapping_sub(a) < 0x8000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Duration = Duration::from_millis(50);
+
+    fn packet(sequence: u16, timestamp: u32, bytes: usize) -> rtp::Packet {
+        let header =
+            rtp::Header { version: 2, sequence_number: sequence, timestamp, ssrc: 7, ..Default::default() };
+        rtp::Packet { header, payload: vec![0; bytes].into() }
+    }
+
+    #[test]
+    fn a_packet_is_repaired_once_a_round_trip_and_three_times() {
+        let (mut kept, start) = (Kept::new(), Instant::now());
+        kept.put(&packet(9, 1, 100));
+        let mut ask = |ms| kept.repair(9, RTT, start + Duration::from_millis(ms)).is_some();
+        assert_eq!(
+            [ask(0), ask(10), ask(44), ask(45), ask(100), ask(200)],
+            [true, false, false, true, true, false]
+        );
+    }
+
+    #[test]
+    fn what_is_not_kept_any_more_or_never_was_is_not_repaired() {
+        let (mut kept, start) = (Kept::new(), Instant::now());
+        for sequence in (65_000..=u16::MAX).chain(0..700) {
+            kept.put(&packet(sequence, 1, 10));
+        }
+        let mut asked = |sequence| kept.repair(sequence, RTT, start).map(|p| p.header.sequence_number);
+        assert_eq!(
+            [asked(65_000), asked(700), asked(699), asked(65_535)],
+            [None, None, Some(699), Some(65_535)]
+        );
+    }
+
+    #[test]
+    fn nothing_before_a_fresh_start_is_repaired() {
+        let (mut kept, start) = (Kept::new(), Instant::now());
+        for sequence in [65_534, 65_535, 0, 1] {
+            kept.put(&packet(sequence, 1, 10));
+        }
+        kept.handle_fresh_start(0);
+        let mut is_repaired = |sequence| kept.repair(sequence, RTT, start).is_some();
+        assert_eq!([is_repaired(65_535), is_repaired(0), is_repaired(1)], [false, true, true]);
+    }
+
+    #[test]
+    fn a_probe_is_the_smallest_packet_of_the_newest_picture() {
+        let mut kept = Kept::new();
+        assert_eq!(kept.for_probe(), None);
+        for (sequence, timestamp, bytes) in
+            [(1, 10, 50), (2, 10, 1000), (3, 20, 900), (4, 20, 300), (5, 20, 700)]
+        {
+            kept.put(&packet(sequence, timestamp, bytes));
+        }
+        assert_eq!(kept.for_probe().map(|p| p.header.sequence_number), Some(4));
+    }
+}

@@ -1,0 +1,208 @@
+use farwheel_proto::video::{Bitrate, Size};
+use rtc::interceptor::RTPHeaderExtension;
+use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
+    PacketStatusChunk, RecvDelta, RunLengthChunk, StatusChunkTypeTcc, SymbolTypeTcc,
+};
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::NackPair;
+
+use super::*;
+use crate::config::Camera;
+
+const SSRC: u32 = 7;
+const REPAIR_SSRC: u32 = 8;
+const NUMBER_ID: u8 = 5;
+
+/// A tap with a clock.
+struct Rig {
+    tap: Tap,
+    now: Instant,
+    sequence: u16,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let now = Instant::now();
+        let camera = Camera { size: Size::new(1280, 720), fps: 30, bitrate_max: Bitrate::from_kbps(4000) };
+        let uplink = SharedUplink::new(&config(camera, Duration::from_millis(25)), now);
+        let mut tap = uplink.interceptor();
+        tap.bind_local_stream(&StreamInfo {
+            ssrc: SSRC,
+            ssrc_rtx: Some(REPAIR_SSRC),
+            payload_type: 102,
+            payload_type_rtx: Some(103),
+            rtp_header_extensions: vec![RTPHeaderExtension {
+                uri: NUMBER_URI.to_owned(),
+                id: u16::from(NUMBER_ID),
+            }],
+            ..Default::default()
+        });
+        Self { tap, now, sequence: 0 }
+    }
+
+    fn tagged(&self, packet: Packet) -> TaggedPacket {
+        TaggedPacket {
+            now: self.now,
+            transport: TransportContext::default(),
+            message: AttributedPacket::new(packet),
+        }
+    }
+
+    fn write(&mut self, count: usize) {
+        for _ in 0..count {
+            self.sequence += 1;
+            let header = rtp::Header {
+                version: 2,
+                ssrc: SSRC,
+                payload_type: 102,
+                sequence_number: self.sequence,
+                timestamp: 3000,
+                ..Default::default()
+            };
+            let packet = rtp::Packet { header, payload: vec![0x41; 1000].into() };
+            let tagged = self.tagged(Packet::Rtp(packet));
+            self.tap.handle_write(tagged).unwrap();
+        }
+    }
+
+    fn read(&mut self, packet: impl rtc::rtcp::Packet + 'static) {
+        let tagged = self.tagged(Packet::Rtcp(vec![Box::new(packet)]));
+        self.tap.handle_read(tagged).unwrap();
+    }
+
+    fn nack(&mut self, sequence: u16) {
+        let nacks = vec![NackPair { packet_id: sequence, lost_packets: 0 }];
+        self.read(TransportLayerNack { sender_ssrc: 0, media_ssrc: SSRC, nacks });
+    }
+
+    /// What leaves at once.
+    fn leave(&mut self) -> Vec<Packet> {
+        std::iter::from_fn(|| self.tap.poll_write()).map(|tagged| tagged.message.packet).collect()
+    }
+
+    /// What leaves in this time, each timer on time.
+    fn leave_within(&mut self, time: Duration) -> Vec<Packet> {
+        let end = self.now + time;
+        let mut left = self.leave();
+        while let Some(at) = self.tap.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.tap.handle_timeout(self.now).unwrap();
+            left.extend(self.leave());
+        }
+        self.now = end;
+        left
+    }
+
+    fn uplink(&self) -> MutexGuard<'_, Uplink> {
+        self.tap.uplink.lock()
+    }
+}
+
+fn number(packet: &Packet) -> u16 {
+    let Packet::Rtp(packet) = packet else { panic!("{packet:?}") };
+    let bytes = packet.header.get_extension(NUMBER_ID).expect("numbered");
+    u16::from_be_bytes([bytes[0], bytes[1]])
+}
+
+fn report(base: u16, count: u16, delta_us: i64) -> TransportLayerCc {
+    let symbol = SymbolTypeTcc::PacketReceivedSmallDelta;
+    TransportLayerCc {
+        base_sequence_number: base,
+        packet_status_count: count,
+        reference_time: 100,
+        packet_chunks: vec![PacketStatusChunk::RunLengthChunk(RunLengthChunk {
+            type_tcc: StatusChunkTypeTcc::RunLengthChunk,
+            packet_status_symbol: symbol,
+            run_length: count,
+        })],
+        recv_deltas: (0..count).map(|_| RecvDelta { type_tcc_packet: symbol, delta: delta_us }).collect(),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn pictures_are_paced_and_reports_are_not() {
+    let mut rig = Rig::new();
+    rig.write(5);
+    assert_eq!(rig.leave().len(), 1, "the first packet leaves at once, the others wait");
+    let nack = TransportLayerNack { sender_ssrc: 0, media_ssrc: 99, nacks: vec![] };
+    let tagged = rig.tagged(Packet::Rtcp(vec![Box::new(nack)]));
+    rig.tap.handle_write(tagged).unwrap();
+    assert!(matches!(rig.leave()[..], [Packet::Rtcp(_)]), "it overtakes what waits");
+    // 1064 bytes at twice 800 kbit/s are 5.3 ms.
+    assert_eq!(rig.leave_within(Duration::from_millis(16)).len(), 3);
+    assert_eq!(rig.leave_within(Duration::from_millis(6)).len(), 1);
+}
+
+#[test]
+fn repairs_go_first_in_their_own_stream_and_are_numbered_like_all_others() {
+    let mut rig = Rig::new();
+    rig.write(3);
+    let mut left = rig.leave_within(Duration::from_millis(2));
+    rig.nack(1);
+    left.extend(rig.leave_within(Duration::from_millis(50)));
+    let seen: Vec<_> = left
+        .iter()
+        .map(|packet| {
+            let Packet::Rtp(packet) = packet else { panic!("{packet:?}") };
+            (packet.header.ssrc, packet.header.payload_type, packet.payload.len())
+        })
+        .collect();
+    assert_eq!(seen, [(SSRC, 102, 1000), (REPAIR_SSRC, 103, 1002), (SSRC, 102, 1000), (SSRC, 102, 1000)]);
+    let Packet::Rtp(repair) = &left[1] else { unreachable!() };
+    assert_eq!(repair.payload[..3], [0, 1, 0x41], "the original number, then the payload");
+    let numbers: Vec<_> = left.iter().map(number).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "{numbers:?}");
+    assert_eq!(rig.uplink().repairs(), 1);
+}
+
+#[test]
+fn a_request_for_another_stream_or_an_unknown_packet_is_not_answered() {
+    let mut rig = Rig::new();
+    rig.write(1);
+    rig.leave();
+    rig.nack(77);
+    let nacks = vec![NackPair { packet_id: 1, lost_packets: 0xffff }];
+    rig.read(TransportLayerNack { sender_ssrc: 0, media_ssrc: 99, nacks });
+    assert_eq!(rig.leave_within(Duration::from_millis(50)).len(), 0);
+}
+
+#[test]
+fn feedback_reaches_the_controller() {
+    let mut rig = Rig::new();
+    rig.write(3);
+    let left = rig.leave_within(Duration::from_millis(20));
+    assert!(rig.uplink().status(rig.now).stall < Duration::from_millis(30));
+    rig.now += Duration::from_millis(300);
+    assert!(rig.uplink().status(rig.now).stall > Duration::from_millis(200), "nothing was heard");
+    rig.read(report(number(&left[0]), 3, 5000));
+    assert_eq!(rig.uplink().status(rig.now).stall, Duration::ZERO);
+}
+
+#[test]
+fn a_full_link_closes_the_gate_and_a_probe_asks_whether_it_is_still_full() {
+    let mut rig = Rig::new();
+    let now = rig.now;
+    assert!(matches!(rig.uplink().admit(0, now), Verdict::Encode { .. }));
+    rig.write(20);
+    assert_eq!(rig.leave_within(Duration::from_millis(130)).len(), 20);
+    let now = rig.now;
+    assert!(matches!(rig.uplink().admit(0, now), Verdict::Skip(_)));
+    // Nothing is heard: one probe each 150 ms.
+    let probes = rig.leave_within(Duration::from_millis(460));
+    assert_eq!(probes.len(), 3);
+    assert!(probes.iter().all(|packet| matches!(packet, Packet::Rtp(p) if p.header.ssrc == REPAIR_SSRC)));
+}
+
+#[test]
+fn what_a_stranger_reports_changes_nothing_and_harms_nothing() {
+    let mut rig = Rig::new();
+    rig.write(2);
+    rig.leave_within(Duration::from_millis(20));
+    for base in [0, 30_000, 65_000] {
+        for delta in [i64::MIN, -1, 0, i64::MAX] {
+            rig.read(report(base, 3000, delta));
+        }
+    }
+    let status = rig.uplink().status(rig.now);
+    assert!((150..=4000).contains(&status.bitrate.as_kbps()), "{status:?}");
+}
