@@ -13,7 +13,7 @@ use crate::step::step;
 /// Options of `cargo xtask bench virtual`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A recorded uplink in Mahimahi's format, not packed; as often as there are some.
+    /// A recorded uplink in Mahimahi's format, plain or packed by gzip; as often as there are some.
     #[arg(long = "trace", value_name = "FILE")]
     traces: Vec<PathBuf>,
     /// Length of each run in virtual seconds; the first 3 s do not count.

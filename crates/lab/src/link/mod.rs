@@ -5,6 +5,7 @@
 
 mod bottleneck;
 mod generator;
+mod plan;
 mod trace;
 
 use std::time::Duration;
@@ -14,8 +15,10 @@ use rand::{RngExt, SeedableRng};
 
 use crate::clock::VirtualTime;
 
+pub(crate) use bottleneck::Air;
 pub use bottleneck::{Bottleneck, Conditions, Sent};
 pub use generator::Class;
+pub use plan::{Misread, Plan};
 pub use trace::{GRANT_BYTES, Trace, Unreadable};
 
 /// How a link treats packets.

@@ -1,16 +1,22 @@
 //! When a cellular link may carry how much: recorded, synthetic or generated.
 //!
 //! The format is Mahimahi's: one line is a time in ms at which up to 1504 bytes may leave, several lines may have one
-//! time, the file repeats after its last line, and a grant that nobody uses is lost. Files are plain text; recorded
-//! ones are often packed: `gunzip --keep FILE.gz` first.
+//! time, the file repeats after its last line, and a grant that nobody uses is lost. Files are plain text, or that packed
+//! by gzip.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
+
+use flate2::read::MultiGzDecoder;
 
 use crate::clock::VirtualTime;
 
 /// Bytes of one grant.
 pub const GRANT_BYTES: usize = 1504;
+
+/// How a packed file begins (RFC 1952, 2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// The grants of one period of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +40,7 @@ pub enum Unreadable {
 impl std::fmt::Display for Unreadable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::File(error) => write!(f, "{error} (packed files are to be unpacked first)"),
+            Self::File(error) => write!(f, "{error}"),
             Self::Line(line) => write!(f, "line {line} is not a time in ms, or below the one before it"),
             Self::Empty => write!(f, "no grant after time 0"),
         }
@@ -49,7 +55,15 @@ impl Trace {
     /// # Errors
     /// If it can't be read or holds something else.
     pub fn read(path: &Path) -> Result<Self, Unreadable> {
-        Self::parse(&std::fs::read_to_string(path).map_err(Unreadable::File)?)
+        let bytes = std::fs::read(path).map_err(Unreadable::File)?;
+        let mut text = String::new();
+        if bytes.starts_with(&GZIP) {
+            MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text)
+        } else {
+            (&bytes[..]).read_to_string(&mut text)
+        }
+        .map_err(Unreadable::File)?;
+        Self::parse(&text)
     }
 
     /// Reads the text of a file.
@@ -85,6 +99,17 @@ impl Trace {
 
     pub(super) const fn from_grants(grants_ms: Vec<u64>, period_ms: u64) -> Self {
         Self { grants_ms, period_ms }
+    }
+
+    /// The same link for someone who comes `offset` later.
+    #[must_use]
+    pub fn beginning_at(&self, offset: Duration) -> Self {
+        let offset_ms = offset.as_millis() as u64 % self.period_ms;
+        let past = self.grants_ms.partition_point(|at| *at <= offset_ms);
+        let (before, after) = self.grants_ms.split_at(past);
+        let later = before.iter().map(|at| at + self.period_ms - offset_ms);
+        let grants_ms = after.iter().map(|at| at - offset_ms).chain(later).collect();
+        Self { grants_ms, period_ms: self.period_ms }
     }
 
     /// Number and time of each grant from `from` on, for ever; none if there is not a single one.
@@ -131,6 +156,31 @@ mod tests {
             );
         }
         assert_eq!(trace.capacity_bytes(VirtualTime::ZERO, VirtualTime::from_ms(100)), 39 * GRANT_BYTES);
+    }
+
+    #[test]
+    fn whoever_comes_later_sees_the_rest_and_then_the_beginning() {
+        let trace = Trace::parse("1\n4\n4\n10\n").unwrap();
+        for (offset, want) in [(0, [1, 4, 4, 10, 11]), (3, [1, 1, 7, 8, 11]), (14, [6, 7, 10, 10, 16])] {
+            let later = trace.beginning_at(Duration::from_millis(offset));
+            let got: Vec<_> = later.grants_from(VirtualTime::ZERO).take(5).map(VirtualTime::as_ms).collect();
+            assert_eq!(got, want, "{offset} ms later");
+        }
+    }
+
+    #[test]
+    fn a_packed_file_is_the_same_trace() {
+        use std::io::Write as _;
+        let dir = tempfile::tempdir().unwrap();
+        let (plain, packed) = (dir.path().join("t"), dir.path().join("t.gz"));
+        std::fs::write(&plain, "1\n4\n10\n").unwrap();
+        let mut encoder =
+            flate2::write::GzEncoder::new(std::fs::File::create(&packed).unwrap(), Default::default());
+        encoder.write_all(b"1\n4\n10\n").unwrap();
+        encoder.finish().unwrap();
+        assert_eq!(Trace::read(&packed).unwrap(), Trace::read(&plain).unwrap());
+        std::fs::write(&packed, [0x1f, 0x8b, 1]).unwrap();
+        assert!(matches!(Trace::read(&packed), Err(Unreadable::File(_))));
     }
 
     #[test]

@@ -185,8 +185,12 @@ impl<'a> World<'a> {
     fn new(scenario: &'a Scenario) -> Self {
         let clock = MachineClock::new(0);
         let start = clock.at(VirtualTime::ZERO);
-        let conditions =
-            Conditions { delay: scenario.delay, queue_bytes: scenario.queue_bytes, loss: scenario.loss };
+        let conditions = Conditions {
+            delay: scenario.delay,
+            queue_bytes: scenario.queue_bytes,
+            loss: scenario.loss,
+            burst: 1.0,
+        };
         Self {
             scenario,
             clock,
@@ -288,7 +292,7 @@ impl<'a> World<'a> {
                 Outgoing::Video(packet) => Upward::Video(number, packet),
                 Outgoing::Probe => Upward::Probe(number),
             };
-            if self.up.send((upward, bytes), bytes, now) == Sent::Lost {
+            if self.up.send((upward, bytes), bytes, now) != Sent::Queued {
                 self.lost += 1;
             }
         }

@@ -1,0 +1,20 @@
+//! A link in real time: a TUN device in each of two network namespaces and a loop that carries packets between them
+//! through the same bottleneck that virtual time has.
+//!
+//! * [`Namespace`]: a network of its own, gone when dropped
+//! * [`Direction`]: one way of the link, without a clock: a bottleneck or an open road, then packets in flight
+//! * [`Link`]: the running link; [`Link::between`] joins two namespaces, whoever made them
+//! * [`Log`]: what was sent when and what became of it
+//!
+//! It needs root and `/dev/net/tun`; [`obstacle`] says what is missing.
+
+mod direction;
+mod log;
+mod namespace;
+mod relay;
+mod tun;
+
+pub use direction::{Direction, Road, Way};
+pub use log::{CAPACITY_EVERY, Fate, Log, Packet};
+pub use namespace::{Namespace, obstacle, within};
+pub use relay::{Devices, End, Link};
