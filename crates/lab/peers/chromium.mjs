@@ -1,6 +1,9 @@
 // Chromium to Chromium as a peer: canvas capture, H.264, jitter buffer target 0, pictures read as they leave the decoder.
 // node chromium.mjs TEXTURE WIDTH HEIGHT FPS SECONDS; prints rows for measuring.py (chromium_figures.py).
+// SENDER_NAMESPACE and RECEIVER_NAMESPACE: the network namespace of each end. Where GATE is set it prints `prepared`, waits for
+// a line on its standard input, counts SECONDS from there and writes every picture to the file ROWS instead, as measuring.py does.
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 
@@ -15,8 +18,17 @@ const args = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-back
   '--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks,LocalNetworkAccessChecksWebRTC', '--autoplay-policy=no-user-gesture-required',
   '--disable-background-timer-throttling', '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows'];
 
-const open = async () => {
-  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args });
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'farwheel-bench-'));
+process.on('exit', () => fs.rmSync(scratch, { recursive: true, force: true }));
+const program = namespace => {
+  if (!namespace) return '/usr/bin/chromium';
+  const script = path.join(scratch, namespace);
+  fs.writeFileSync(script, `#!/bin/sh\nexec ip netns exec ${namespace} /usr/bin/chromium "$@"\n`, { mode: 0o755 });
+  return script;
+};
+
+const open = async namespace => {
+  const browser = await chromium.launch({ executablePath: program(namespace), headless: true, args });
   const page = await browser.newPage();
   page.on('pageerror', error => process.stderr.write(`${error}\n`));
   await page.route('http://localhost/**', route => route.request().url().endsWith('/texture')
@@ -35,7 +47,14 @@ const open = async () => {
   return { browser, page };
 };
 
-const [sender, receiver] = await Promise.all([open(), open()]);
+const { GATE, ROWS, SENDER_NAMESPACE, RECEIVER_NAMESPACE } = process.env;
+const [sender, receiver] = await Promise.all([open(SENDER_NAMESPACE), open(RECEIVER_NAMESPACE)]);
+if (GATE) {
+  console.log('prepared');
+  await new Promise(resolve => process.stdin.once('data', resolve));
+  process.stdin.unref();
+}
+const start = Date.now();
 
 const offer = await sender.page.evaluate(async ({ width, height, fps }) => {
   const texture = await measuring.bitmap(await (await fetch('/texture')).arrayBuffer(), width, height);
@@ -77,8 +96,16 @@ const answer = await receiver.page.evaluate(async offer => {
 }, offer);
 
 await sender.page.evaluate(answer => peer.setRemoteDescription(answer), answer);
-const begin = Date.now() / 1000 + WARM_UP_S;
-await new Promise(resolve => setTimeout(resolve, (WARM_UP_S + seconds) * 1000));
+const from = GATE ? start : Date.now() + WARM_UP_S * 1000, begin = from / 1000;
+await new Promise(resolve => setTimeout(resolve, from + seconds * 1000 - Date.now()));
 const rows = await receiver.page.evaluate(() => shown);
-console.log(JSON.stringify({ begin, end: begin + seconds, rows }));
+if (GATE) {
+  const delay = (at, stamp) => {
+    const ticks = (Math.floor(at * 1e4) - stamp) % 2 ** 32;
+    return (ticks < -(2 ** 31) ? ticks + 2 ** 32 : ticks >= 2 ** 31 ? ticks - 2 ** 32 : ticks) * 100;
+  };
+  fs.writeFileSync(ROWS, rows.map(([at, stamp, width, height]) => `${Math.round(at * 1e6)} ${delay(at, stamp)} - ${width} ${height}\n`).join(''));
+} else {
+  console.log(JSON.stringify({ begin, end: begin + seconds, rows }));
+}
 await Promise.all([sender.browser.close(), receiver.browser.close()]);

@@ -5,6 +5,8 @@ and the strip are those of crates/media: so every peer codes the same pictures.
 """
 
 import json
+import os
+import sys
 import time
 
 import numpy as np
@@ -137,3 +139,24 @@ def figures(shown, begin, end):
 
 def report(shown, begin, end):
     print(json.dumps(figures(shown, begin, end)), flush=True)
+
+
+def gate():
+    """Where GATE is set: says that all is loaded, and waits for the line that begins the measurement."""
+    if os.environ.get("GATE"):
+        print("prepared", flush=True)
+        if not sys.stdin.readline():
+            sys.exit("the bench is gone")
+
+
+def is_gated():
+    return bool(os.environ.get("GATE"))
+
+
+def write_rows(shown, size):
+    """Writes every picture to the file ROWS: unix time in us, delay in us, PSNR or -, width, height."""
+    with open(os.environ["ROWS"], "w") as file:
+        for at, stamp, psnr in shown:
+            delay = age_ms(stamp, int(at * 10_000))
+            quality = "-" if psnr is None else f"{psnr:.2f}"
+            file.write(f"{at * 1e6:.0f} {delay * 1e3:.0f} {quality} {size[0]} {size[1]}\n")

@@ -2,7 +2,8 @@
 
 webrtcbin.py send|recv FOLDER TEXTURE WIDTH HEIGHT FPS SECONDS KBPS
 Descriptions are exchanged, complete with candidates, through files in FOLDER. SECONDS count from the first picture shown;
-then `recv` prints the figures as JSON. `send` runs until it is ended.
+then `recv` prints the figures as JSON. `send` runs until it is ended. Where GATE is set both wait for a line first,
+SECONDS count from there, and `recv` writes every picture to the file ROWS instead.
 """
 
 import os
@@ -122,7 +123,8 @@ def receiver():
         # The first key frame may be sent before the connection is up, and then the first picture is the next one, some
         # seconds later: that is the time of the connection, not of the pictures.
         begun.append(at)
-        GLib.timeout_add(int(seconds * 1000), loop.quit)
+        if not measuring.is_gated():
+            GLib.timeout_add(int(seconds * 1000), loop.quit)
 
     def take(sink):
         at = time.time()
@@ -164,9 +166,19 @@ def receiver():
     peer.connect("pad-added", show)
     when_gathered(peer, lambda sdp: publish("answer", sdp))
     threading.Thread(target=answer, daemon=True).start()
-    return pipeline, lambda: measuring.report(shown, begun[0], begun[0] + seconds) if begun else print('{"frames": 0}')
+
+    def finish():
+        if measuring.is_gated():
+            measuring.write_rows(shown, (width, height))
+        elif begun:
+            measuring.report(shown, begun[0], begun[0] + seconds)
+        else:
+            print('{"frames": 0}')
+
+    return pipeline, finish
 
 
+measuring.gate()
 pipeline, finish = sender() if side == "send" else receiver()
 bus = pipeline.get_bus()
 bus.add_signal_watch()
@@ -179,7 +191,7 @@ def failed(_, message):
 
 bus.connect("message::error", failed)
 pipeline.set_state(Gst.State.PLAYING)
-GLib.timeout_add_seconds(seconds + PATIENCE_S, loop.quit)
+GLib.timeout_add_seconds(seconds + (0 if measuring.is_gated() else PATIENCE_S), loop.quit)
 loop.run()
 if finish:
     finish()
