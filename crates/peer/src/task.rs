@@ -440,6 +440,7 @@ impl<'a> Task<'a> {
             let uplink = uplink.lock();
             stats.packets_repaired = uplink.repairs();
             stats.link = Some(Link { status: uplink.status(now), target: uplink.target() });
+            tracing::debug!(conn = %self.outlet.shared.conn, link = ?stats.link, "link");
         }
         let is_direct = stats.pair.is_some_and(|pair| pair.local != CandidateType::Relayed);
         let is_connecting = !self.link_up || self.watchdog.poll_timeout().is_some();

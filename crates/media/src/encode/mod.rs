@@ -1,4 +1,4 @@
-//! Raw pictures to H.264: constrained baseline, no delay; one slice a picture, or two from 1280x720 on.
+//! Raw pictures to H.264: constrained baseline, one slice a picture, no delay.
 //!
 //! An [`Encoder`] is driven by a [`Target`], which may change with every picture. What encodes is this module's own
 //! business: no public type names it, and another one (a hardware encoder) is one more `Backend` variant.
@@ -186,9 +186,7 @@ impl Encoder {
 
 impl Backend {
     fn open(config: Config, target: Target) -> Result<Self, Error> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let slices = openh264::slices(target.size, cores);
-        openh264::Encoder::open(config, target, slices).map(|encoder| Self::OpenH264(Box::new(encoder)))
+        openh264::Encoder::open(config, target).map(|encoder| Self::OpenH264(Box::new(encoder)))
     }
 }
 

@@ -1,9 +1,7 @@
 use farwheel_proto::video::Bitrate;
 
 use super::*;
-use crate::decode::{self, Decoder};
 use crate::frame::Pool;
-use crate::psnr;
 use crate::strip::Stamp;
 use crate::test_picture::TestPicture;
 
@@ -105,48 +103,10 @@ fn pictures_keep_near_their_share() {
 }
 
 #[test]
-fn only_a_large_picture_on_several_cores_is_cut() {
-    for (size, cores, want) in [
-        (Size::new(1280, 720), 2, 2),
-        (Size::new(1280, 718), 2, 1),
-        (Size::new(1280, 720), 1, 1),
-        (Size::new(1920, 1080), 16, 2),
-        (Size::new(720, 1280), 2, 2),
-        (Size::new(640, 480), 2, 1),
-    ] {
-        assert_eq!(openh264::slices(size, cores), want, "{size} on {cores} cores");
-    }
-}
-
-/// Large pictures at 1 Mbit/s in two slices, whatever the machine.
-fn in_two_slices() -> (openh264::Encoder, Camera) {
+fn a_large_picture_stays_small_after_standing_still() {
     let size = Size::new(1280, 720);
     let target = Target { bitrate: Bitrate(1_000_000), size, fps: 30 };
-    (openh264::Encoder::open(Config::default(), target, 2).unwrap(), Camera::new(size))
-}
-
-#[test]
-fn a_picture_in_two_slices_comes_out_whole_and_at_once() {
-    let (mut encoder, mut camera) = in_two_slices();
-    let mut decoder = Decoder::new(decode::Config::default());
-    for index in 0..40 {
-        if index == 20 {
-            encoder.force_keyframe();
-        }
-        let frame = camera.next();
-        let (data, kind) = encoder.encode(&frame).unwrap();
-        let (want, nals) =
-            if index % 20 == 0 { (FrameKind::Key, vec![7, 8, 5, 5]) } else { (FrameKind::Delta, vec![1, 1]) };
-        assert_eq!((kind, nal_kinds(&data)), (want, nals), "picture {index}");
-        let shown = decoder.decode(&data, frame.captured_at).unwrap().frame;
-        // Only the same picture is as like as that: the one before is shifted.
-        assert!(psnr::luma(&shown, &frame) > 30.0, "picture {index} has {} dB", psnr::luma(&shown, &frame));
-    }
-}
-
-#[test]
-fn a_picture_in_two_slices_stays_small_after_standing_still() {
-    let (mut encoder, mut camera) = in_two_slices();
+    let (mut encoder, mut camera) = (Encoder::open(Config::default(), target).unwrap(), Camera::new(size));
     for _ in 0..60 {
         encoder.encode(&camera.next()).unwrap();
     }
@@ -154,9 +114,9 @@ fn a_picture_in_two_slices_stays_small_after_standing_still() {
     for _ in 0..60 {
         encoder.encode(&still).unwrap();
     }
-    let sizes: Vec<_> = (0..30).map(|_| encoder.encode(&camera.next()).unwrap().0.len()).collect();
-    // Without a finest quantiser the first one has thirty times its share of 4167 bytes.
-    assert!(sizes.iter().all(|&bytes| bytes < 3 * 4167), "{sizes:?}");
+    let sizes: Vec<_> = (0..30).map(|_| encoder.encode(&camera.next()).unwrap().data.len()).collect();
+    // Cut in slices the first one has thirty times its share of 4167 bytes.
+    assert!(sizes.iter().all(|&bytes| bytes < 5 * 4167), "{sizes:?}");
 }
 
 #[test]
@@ -172,7 +132,6 @@ fn a_rate_change_keeps_large_pictures_near_their_share() {
     sizes.sort_unstable();
     let mean = sizes.iter().sum::<usize>() / sizes.len();
     assert!((2500..3600).contains(&mean), "{mean} bytes, the share is 3333");
-    // Two threads do not choose the same each time: 1.6 to 1.7 times the mean in 25 runs.
     assert!(sizes[98] < mean * 2, "p99 is {} with a mean of {mean}", sizes[98]);
 }
 
