@@ -7,4 +7,5 @@ pub mod control;
 pub mod rate;
 pub mod rtp;
 pub mod signaling;
+pub mod turn_stream;
 pub mod video;
