@@ -11,7 +11,7 @@ use farwheel_proto::signaling::{Limits, RoomName, rooms};
 use serde::{Deserialize, Serialize};
 
 use crate::tokens::Tokens;
-use crate::turn::{self, IceSource, Upstream};
+use crate::turn::{self, IceSource, Own, Upstream};
 
 /// What a user may set. A flag `--token-file`, the variable `FARWHEEL_SIGNALING_TOKEN_FILE` and the key `token-file`
 /// in a file are the same setting.
@@ -48,9 +48,12 @@ pub struct Settings {
     /// Address under which clients reach this machine [default: the one they connected to]
     #[arg(long, value_name = "ADDRESS", env = "FARWHEEL_SIGNALING_EXTERNAL_IP")]
     pub external_ip: Option<IpAddr>,
-    /// Address and UDP port of STUN and TURN, or `off` [default: as --listen]
+    /// Address and port of STUN and TURN, or `off` [default: as --listen]
     #[arg(long, value_name = "ADDRESS:PORT", env = "FARWHEEL_SIGNALING_TURN_LISTEN")]
     pub turn_listen: Option<String>,
+    /// Serve TURN over TCP too, and over TLS where there is a certificate; on the same port [default: true]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", env = "FARWHEEL_SIGNALING_TURN_TCP")]
+    pub turn_tcp: Option<bool>,
     /// UDP ports for relaying [default: 49152-65535]
     #[arg(long, value_name = "FIRST-LAST", env = "FARWHEEL_SIGNALING_RELAY_PORTS")]
     pub relay_ports: Option<String>,
@@ -60,10 +63,11 @@ pub struct Settings {
     /// Rate of each relay and direction [default: 5000]
     #[arg(long, value_name = "KBIT/S", env = "FARWHEEL_SIGNALING_TURN_KBPS")]
     pub turn_kbps: Option<u32>,
-    /// Another STUN or TURN server instead of the built-in one: its URL and, after a blank, its shared secret
+    /// Another STUN or TURN server instead of the built-in one: its URLs, separated by commas, and, after a blank, its
+    /// shared secret
     #[arg(
         long,
-        value_name = "'URL SECRET'",
+        value_name = "'URLS SECRET'",
         env = "FARWHEEL_SIGNALING_EXTERNAL_TURN",
         hide_env_values = true
     )]
@@ -99,6 +103,8 @@ pub struct Config {
     pub(crate) relay: Option<turn::Config>,
     /// TURN takes the port that the WebSocket has.
     pub(crate) turn_follows_listen: bool,
+    /// TURN is served over streams too.
+    pub(crate) turn_streams: bool,
     pub(crate) upstream: Option<Upstream>,
     pub(crate) max_connections: usize,
     pub(crate) drain: Duration,
@@ -129,6 +135,7 @@ impl Settings {
             sfu: self.sfu.or(lower.sfu),
             external_ip: self.external_ip.or(lower.external_ip),
             turn_listen: self.turn_listen.or(lower.turn_listen),
+            turn_tcp: self.turn_tcp.or(lower.turn_tcp),
             relay_ports: self.relay_ports.or(lower.relay_ports),
             turn_allow_private: self.turn_allow_private.or(lower.turn_allow_private),
             turn_kbps: self.turn_kbps.or(lower.turn_kbps),
@@ -276,6 +283,7 @@ impl TryFrom<Settings> for Config {
             rooms,
             relay,
             turn_follows_listen: settings.turn_listen.is_none(),
+            turn_streams: settings.turn_tcp.unwrap_or(true),
             upstream,
             max_connections: settings.max_connections.unwrap_or(10_000).max(1) as usize,
             drain: Duration::from_millis(settings.drain_ms.unwrap_or(1000)),
@@ -284,10 +292,15 @@ impl TryFrom<Settings> for Config {
 }
 
 impl Config {
-    /// Where clients get their STUN and TURN servers from; `relay` is the built-in one's socket.
-    pub(crate) fn ice_source(&self, relay: Option<SocketAddr>) -> IceSource {
-        let own = self.relay.as_ref().zip(relay);
-        let own = own.map(|(config, address)| (address, config.external_ip, config.secret.clone()));
+    /// Where clients get their STUN and TURN servers from; the built-in one is at `udp` and, for streams, at `tcp`.
+    pub(crate) fn ice_source(&self, udp: Option<SocketAddr>, tcp: Option<SocketAddr>) -> IceSource {
+        let own = self.relay.as_ref().zip(udp).map(|(config, udp)| Own {
+            udp,
+            tcp,
+            has_tls: self.tls.is_some(),
+            external_ip: config.external_ip,
+            secret: config.secret.clone(),
+        });
         IceSource::new(own, self.upstream.clone())
     }
 }

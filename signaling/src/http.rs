@@ -27,7 +27,7 @@ use tracing::debug;
 
 use crate::config::Origins;
 use crate::health::Health;
-use crate::hub::Event;
+use crate::hub::{Event, Way};
 use crate::link;
 use crate::stream::Stream;
 use crate::turn;
@@ -142,8 +142,9 @@ impl Front {
             return Err(later(StatusCode::SERVICE_UNAVAILABLE, "the server is full", 10).into());
         };
 
+        let way = Way { ip, local, host: text_of(HOST).and_then(host_name) };
         let upgrade = hyper::upgrade::on(&mut request);
-        tokio::spawn(Arc::clone(self).carry(upgrade, ip, local, seat));
+        tokio::spawn(Arc::clone(self).carry(upgrade, way, seat));
         let mut answer = Response::new(Full::default());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = answer.headers_mut();
@@ -158,8 +159,7 @@ impl Front {
     async fn carry(
         self: Arc<Self>,
         upgrade: hyper::upgrade::OnUpgrade,
-        ip: IpAddr,
-        local: SocketAddr,
+        way: Way,
         seat: OwnedSemaphorePermit,
     ) {
         // Boxed: what the handshake needs is given back before the link idles.
@@ -185,9 +185,23 @@ impl Front {
         let link = LinkId(self.next_link.fetch_add(1, Ordering::Relaxed));
         let (queue, hub) = (self.limits.queue_messages, self.hub.clone());
         drop(self);
-        link::run(ws, link, (ip, local), queue, hub).await;
+        link::run(ws, link, way, queue, hub).await;
         drop(seat);
     }
+}
+
+/// The name in a Host header, without its port, if nothing else is in it.
+fn host_name(header: &str) -> Option<Box<str>> {
+    let name = match header.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => header,
+    };
+    let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_name = match address {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
+    };
+    (is_name && !name.is_empty() && name.len() <= 253).then(|| name.into())
 }
 
 /// How often each address may begin a WebSocket.
@@ -241,6 +255,24 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_that_a_client_asked_for_is_told_from_its_port_and_from_nonsense() {
+        for (header, want) in [
+            ("car.example", Some("car.example")),
+            ("car.example:8443", Some("car.example")),
+            ("192.0.2.1:443", Some("192.0.2.1")),
+            ("[2001:db8::1]:443", Some("[2001:db8::1]")),
+            ("[2001:db8::1]", Some("[2001:db8::1]")),
+            ("", None),
+            (":443", None),
+            ("a b", None),
+            ("evil?transport=udp", None),
+            ("[x]", None),
+        ] {
+            assert_eq!(host_name(header).as_deref(), want, "{header:?}");
+        }
+    }
 
     #[test]
     fn an_address_begins_ten_websockets_a_second_and_twenty_at_once() {

@@ -19,7 +19,7 @@ use crate::turn::IceSource;
 
 /// What links and the server tell the hub.
 pub(crate) enum Event {
-    Connected { link: LinkId, ip: IpAddr, local: SocketAddr, outbox: Outbox },
+    Connected { link: LinkId, way: Way, outbox: Outbox },
     Text { link: LinkId, text: Utf8Bytes },
     Binary { link: LinkId },
     Oversize { link: LinkId },
@@ -27,6 +27,16 @@ pub(crate) enum Event {
     Gone { link: LinkId },
     Drain { grace: Duration },
     Shutdown,
+}
+
+/// How a client reached this server.
+pub(crate) struct Way {
+    /// The client.
+    pub(crate) ip: IpAddr,
+    /// This server's address that it connected to.
+    pub(crate) local: SocketAddr,
+    /// The name it asked for, if that can stand in a url.
+    pub(crate) host: Option<Box<str>>,
 }
 
 /// Length of the hub's queue. Full: links stop reading, so clients feel it.
@@ -40,7 +50,7 @@ pub(crate) fn spawn(
     health: Arc<Health>,
 ) -> mpsc::Sender<Event> {
     let (sender, events) = mpsc::channel(EVENTS_MAX);
-    let host = ServerHost { tokens, ice, locals: HashMap::new() };
+    let host = ServerHost { tokens, ice, ways: HashMap::new() };
     let queue_bytes_max = config.limits.queue_bytes;
     let hub = Hub { rooms: Rooms::new(config, host), outboxes: HashMap::new(), queue_bytes_max, health };
     tokio::spawn(hub.run(events));
@@ -79,9 +89,10 @@ impl Hub {
         // What is overdue goes first, so that a busy queue cannot put timeouts off.
         self.rooms.handle_timeout(now);
         match event {
-            Event::Connected { link, ip, local, outbox } => {
+            Event::Connected { link, way, outbox } => {
                 self.outboxes.insert(link, outbox);
-                self.rooms.host_mut().locals.insert(link, local.ip());
+                let ip = way.ip;
+                self.rooms.host_mut().ways.insert(link, way);
                 self.rooms.handle_connected(link, ip, now);
             }
             Event::Text { link, text } => self.rooms.handle_message(link, text.as_bytes(), now),
@@ -104,7 +115,7 @@ impl Hub {
                     if let Some(outbox) = self.outboxes.remove(&link) {
                         outbox.close(code, reason);
                     }
-                    self.rooms.host_mut().locals.remove(&link);
+                    self.rooms.host_mut().ways.remove(&link);
                 }
             }
         }
@@ -130,7 +141,7 @@ impl Hub {
     fn forget(&mut self, link: LinkId, now: Instant) {
         debug!(link = link.0, "gone");
         self.outboxes.remove(&link);
-        self.rooms.host_mut().locals.remove(&link);
+        self.rooms.host_mut().ways.remove(&link);
         self.rooms.handle_disconnected(link, now);
     }
 }
@@ -138,8 +149,8 @@ impl Hub {
 struct ServerHost {
     tokens: Tokens,
     ice: IceSource,
-    /// Address of this server that each client connected to.
-    locals: HashMap<LinkId, IpAddr>,
+    /// How each client came.
+    ways: HashMap<LinkId, Way>,
 }
 
 impl Host for ServerHost {
@@ -153,6 +164,7 @@ impl Host for ServerHost {
 
     fn ice_servers(&mut self, peer: PeerId, link: LinkId) -> (Vec<IceServer>, Option<u64>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        self.ice.servers(peer, self.locals.get(&link).copied(), now)
+        let way = self.ways.get(&link);
+        self.ice.servers(peer, way.map(|way| way.local.ip()), way.and_then(|way| way.host.as_deref()), now)
     }
 }

@@ -1,6 +1,5 @@
 //! One WebSocket: frames in to the hub, the outbox out to the client.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use crate::hub::Event;
+use crate::hub::{Event, Way};
 use crate::stream::Stream;
 
 /// What the hub has for a link.
@@ -91,14 +90,14 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) async fn run(
     mut ws: WebSocketStream<Stream>,
     link: LinkId,
-    (ip, local): (IpAddr, SocketAddr),
+    way: Way,
     queue_messages: usize,
     hub: mpsc::Sender<Event>,
 ) {
     let (queue, mut outgoing) = mpsc::channel(queue_messages);
     let shared = Arc::new(Shared::default());
     let outbox = Outbox { queue, shared: Arc::clone(&shared) };
-    if hub.send(Event::Connected { link, ip, local, outbox }).await.is_err() {
+    if hub.send(Event::Connected { link, way, outbox }).await.is_err() {
         return;
     }
     let mut is_readable = true;

@@ -21,7 +21,7 @@ use crate::http::{Front, Handshakes, REQUEST_TIMEOUT, serve};
 use crate::hub::{self, Event};
 use crate::stream::Stream;
 use crate::tls;
-use crate::turn::Relay;
+use crate::turn::{self, Relay};
 
 /// A server that has its ports.
 pub struct Server {
@@ -29,7 +29,16 @@ pub struct Server {
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
     relay: Option<Relay>,
+    turn_streams: TurnStreams,
     config: Config,
+}
+
+/// Where TURN is served over TCP and TLS.
+enum TurnStreams {
+    Nowhere,
+    /// On the port of the WebSockets: the first byte tells one from the other.
+    Shared,
+    Own(TcpListener),
 }
 
 impl Server {
@@ -45,8 +54,8 @@ impl Server {
         let listener =
             listen(config.listen).map_err(|error| explain(&error, config.listen, "TCP", "--listen"))?;
         let address = listener.local_addr()?;
-        let relay = match config.relay.clone() {
-            None => None,
+        let (relay, turn_streams) = match config.relay.clone() {
+            None => (None, TurnStreams::Nowhere),
             Some(mut wanted) => {
                 if config.turn_follows_listen {
                     wanted.listen = SocketAddr::new(wanted.listen.ip(), 0);
@@ -54,12 +63,15 @@ impl Server {
                         wanted.listen.set_port(address.port());
                     }
                 }
-                let at = wanted.listen;
-                let relay = Relay::bind(wanted).await;
-                Some(relay.map_err(|error| explain(&error, at, "UDP", "--turn-listen"))?)
+                let (relay, streams) = match (config.turn_streams, config.turn_follows_listen) {
+                    (false, _) => (bind_relay(wanted).await?, TurnStreams::Nowhere),
+                    (true, true) => (bind_relay(wanted).await?, TurnStreams::Shared),
+                    (true, false) => bind_both(wanted).await?,
+                };
+                (Some(relay), streams)
             }
         };
-        Ok(Self { listener, address, tls, relay, config })
+        Ok(Self { listener, address, tls, relay, turn_streams, config })
     }
 
     /// Address of the WebSocket endpoint, for clients on this machine.
@@ -70,13 +82,24 @@ impl Server {
 
     /// Address of the STUN and TURN socket.
     pub fn turn_address(&self) -> Option<SocketAddr> {
-        self.relay.as_ref().map(Relay::address)
+        self.relay.as_ref().and_then(|relay| relay.address().ok())
+    }
+
+    /// Where TURN is served over TCP and, with a certificate, over TLS.
+    pub fn turn_stream_address(&self) -> Option<SocketAddr> {
+        match &self.turn_streams {
+            TurnStreams::Nowhere => None,
+            TurnStreams::Shared => Some(self.address),
+            TurnStreams::Own(listener) => listener.local_addr().ok(),
+        }
     }
 
     /// The lines that tell other programs where this server is.
     pub fn announcement(&self) -> String {
-        let turn = self.turn_address().map(|address| format!("stun/turn udp://{address}\n"));
-        format!("listening {}\n{}", self.url(), turn.unwrap_or_default())
+        let udp = self.turn_address().map(|address| format!("stun/turn udp://{address}\n"));
+        let tls = if self.tls.is_some() { " and tls" } else { "" };
+        let tcp = self.turn_stream_address().map(|address| format!("turn tcp{tls}://{address}\n"));
+        format!("listening {}\n{}{}", self.url(), udp.unwrap_or_default(), tcp.unwrap_or_default())
     }
 
     /// Serves until `stop` completes, then tells the clients, waits for the grace period at most, and closes.
@@ -84,10 +107,11 @@ impl Server {
     /// # Errors
     /// The listening socket failed.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<()> {
-        let Self { listener, address, tls, relay, config } = self;
+        let (udp, tcp) = (self.turn_address(), self.turn_stream_address());
+        let Self { listener, address, tls, relay, turn_streams, config } = self;
         info!(%address, tls = tls.is_some(), "serving");
         let health = Arc::new(Health::new());
-        let ice = config.ice_source(relay.as_ref().map(Relay::address));
+        let ice = config.ice_source(udp, tcp);
         let hub = hub::spawn(config.rooms.clone(), config.tokens.clone(), ice, Arc::clone(&health));
         let seats = Arc::new(Semaphore::new(config.max_connections));
         let front = Arc::new(Front {
@@ -100,7 +124,21 @@ impl Server {
             handshakes: Handshakes::new(config.rooms.limits.handshakes_per_second),
             next_link: AtomicU64::new(0),
         });
+        let turn = relay.as_ref().map(Relay::shared);
         let relaying = relay.map(|relay| tokio::spawn(relay.run()));
+        let has_turn = matches!(turn_streams, TurnStreams::Shared);
+        let front_door = Door {
+            tls: tls.clone(),
+            front: Some(Arc::clone(&front)),
+            turn: turn.clone().filter(|_| has_turn),
+        };
+        let turn_door = Door { tls, front: None, turn: turn.clone() };
+        let turn_accepts = async {
+            match &turn_streams {
+                TurnStreams::Own(listener) => accept(listener, turn_door).await,
+                TurnStreams::Nowhere | TurnStreams::Shared => std::future::pending().await,
+            }
+        };
 
         let drain = async {
             stop.await;
@@ -117,8 +155,12 @@ impl Server {
             }
         };
         tokio::select! {
-            () = accept(&listener, tls.as_ref(), &front) => {}
+            () = accept(&listener, front_door) => {}
+            () = turn_accepts => {}
             () = drain => {}
+        }
+        if let Some(turn) = turn {
+            turn.close();
         }
         if let Some(relaying) = relaying {
             relaying.abort();
@@ -133,32 +175,66 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-async fn accept(listener: &TcpListener, tls: Option<&TlsAcceptor>, front: &Arc<Front>) {
+/// What a listening socket leads to.
+#[derive(Clone)]
+struct Door {
+    tls: Option<TlsAcceptor>,
+    /// HTTP and WebSockets.
+    front: Option<Arc<Front>>,
+    turn: Option<Arc<turn::Shared>>,
+}
+
+async fn accept(listener: &TcpListener, door: Door) {
     loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let door = door.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = door.enter(stream, peer).await {
+                        debug!(%error, "connection ended at once");
+                    }
+                });
+            }
             Err(error) => {
                 warn!(%error, "cannot accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
+            }
+        }
+    }
+}
+
+impl Door {
+    async fn enter(self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        tune(&stream)?;
+        let local = stream.local_addr()?;
+        let begin = async {
+            let mut first = [0];
+            // Where there is no TLS to be told from plain TURN, nobody has to look.
+            let is_turn = self.turn.is_some()
+                && stream.peek(&mut first).await? == first.len()
+                && turn::is_turn(first[0]);
+            match &self.tls {
+                Some(tls) if !is_turn => {
+                    let mut stream = Stream::tls(tls.accept(stream).await?);
+                    let is_turn = self.turn.is_some() && turn::is_turn(stream.first().await?);
+                    Ok::<_, io::Error>((stream, is_turn))
+                }
+                _ => Ok((Stream::plain(stream), is_turn)),
             }
         };
-        if let Err(error) = tune(&stream) {
-            debug!(%error, "connection ended at once");
-            continue;
+        // Boxed: what a handshake needs is given back before the connection idles.
+        let begun = tokio::time::timeout(REQUEST_TIMEOUT, Box::pin(begin)).await;
+        let (stream, is_turn) = begun.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        match (is_turn, self.turn, self.front) {
+            (true, Some(turn), _) => {
+                stream.keep_trying_for(turn::WRITE_MAX)?;
+                turn.serve(stream, peer, local).await;
+            }
+            (_, _, Some(front)) => serve(front, stream, peer, local).await,
+            // Something else than TURN at the door that is for TURN alone.
+            _ => {}
         }
-        let Ok(local) = stream.local_addr() else { continue };
-        let front = Arc::clone(front);
-        match tls.cloned() {
-            None => tokio::spawn(serve(front, Stream::Plain(stream), peer, local)),
-            Some(tls) => tokio::spawn(async move {
-                match tokio::time::timeout(REQUEST_TIMEOUT, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => serve(front, Stream::Tls(Box::new(stream)), peer, local).await,
-                    Ok(Err(error)) => debug!(%error, "no TLS"),
-                    Err(_) => debug!("no TLS in time"),
-                }
-            }),
-        };
+        Ok(())
     }
 }
 
@@ -179,6 +255,29 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(1024)?;
     TcpListener::from_std(socket.into())
 }
+
+async fn bind_relay(config: turn::Config) -> Result<Relay> {
+    let at = config.listen;
+    Relay::bind(config).await.map_err(|error| explain(&error, at, "UDP", "--turn-listen"))
+}
+
+/// Takes a UDP port and the TCP port of the same number; where any port will do, one that is free for both.
+async fn bind_both(config: turn::Config) -> Result<(Relay, TurnStreams)> {
+    let mut tries = if config.listen.port() == 0 { FREE_PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        let relay = bind_relay(config.clone()).await?;
+        let at = relay.address()?;
+        match listen(at) {
+            Ok(listener) => return Ok((relay, TurnStreams::Own(listener))),
+            Err(error) if tries == 0 => return Err(explain(&error, at, "TCP", "--turn-listen")),
+            Err(_) => {}
+        }
+    }
+}
+
+/// UDP ports tried until one is free for TCP as well.
+const FREE_PORT_TRIES: u32 = 16;
 
 fn explain(error: &io::Error, at: SocketAddr, protocol: &str, flag: &str) -> anyhow::Error {
     let port = at.port();

@@ -26,6 +26,7 @@ pub(crate) fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor> {
     // Connections last for hours: to keep what would shorten the next handshake costs each of them more than it saves.
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // RFC 7443 names TURN.
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"stun.turn".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

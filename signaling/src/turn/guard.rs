@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ::turn::auth::{AuthHandler, generate_auth_key};
 
 use super::credentials::Secret;
-use super::relay::{Book, Claim};
+use super::relay::{Book, Claim, Client};
 use super::stun::{self, Class, Message};
 use super::{Peers, REALM};
 
@@ -50,7 +50,7 @@ impl Guard {
     }
 
     /// `now` is Unix time in seconds.
-    pub(super) fn judge(&self, datagram: &[u8], from: SocketAddr, now: u64) -> Verdict {
+    pub(super) fn judge(&self, datagram: &[u8], from: Client, now: u64) -> Verdict {
         if is_channel_data(datagram) {
             return if self.book.username_of(from).is_some() { Verdict::Pass(None) } else { Verdict::Drop };
         }
@@ -68,7 +68,7 @@ impl Guard {
         }
     }
 
-    fn judge_request(&self, message: &Message<'_>, from: SocketAddr, now: u64) -> Verdict {
+    fn judge_request(&self, message: &Message<'_>, from: Client, now: u64) -> Verdict {
         let challenge = |code, reason| {
             Verdict::Reply(message.refuse(code, reason).challenge(REALM, &self.nonce(from, now)))
         };
@@ -118,15 +118,15 @@ impl Guard {
     }
 
     /// A nonce that proves itself: when it was made, and a tag over that and the client's address.
-    fn nonce(&self, from: SocketAddr, now: u64) -> String {
+    fn nonce(&self, from: Client, now: u64) -> String {
         format!("{now:x}-{}", self.nonce_tag(from, now))
     }
 
-    fn nonce_tag(&self, from: SocketAddr, made: u64) -> String {
-        self.secret.tag(&[b"nonce", from.to_string().as_bytes(), &made.to_be_bytes()])
+    fn nonce_tag(&self, from: Client, made: u64) -> String {
+        self.secret.tag(&[b"nonce", from.address.to_string().as_bytes(), &made.to_be_bytes()])
     }
 
-    fn is_fresh(&self, nonce: &str, from: SocketAddr, now: u64) -> bool {
+    fn is_fresh(&self, nonce: &str, from: Client, now: u64) -> bool {
         let Some((made, tag)) = nonce.split_once('-') else {
             return false;
         };
@@ -158,6 +158,7 @@ fn expiry(username: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::relay::Transport;
     use super::*;
 
     const NOW: u64 = 1000;
@@ -166,8 +167,12 @@ mod tests {
         Guard::new(Secret::new("north"), peers, Arc::default())
     }
 
-    fn client() -> SocketAddr {
-        "192.0.2.7:5000".parse().unwrap()
+    fn at(address: impl Into<SocketAddr>) -> Client {
+        Client { transport: Transport::Datagrams, address: address.into() }
+    }
+
+    fn client() -> Client {
+        at(([192, 0, 2, 7], 5000))
     }
 
     /// A request as a client would write it.
@@ -217,7 +222,7 @@ mod tests {
         let nonce = Message::parse(&reply).unwrap().text(stun::NONCE).unwrap().to_owned();
 
         let allocate = request(&guard, stun::ALLOCATE, "9000:p", &nonce, &[]);
-        let judge = |from: &str, now| guard.judge(&allocate, from.parse().unwrap(), now);
+        let judge = |from: &str, now| guard.judge(&allocate, at(from.parse::<SocketAddr>().unwrap()), now);
         assert!(matches!(judge("192.0.2.7:5000", NOW), Verdict::Pass(Some(_))));
         assert!(matches!(judge("192.0.2.7:5000", NOW + 3599), Verdict::Pass(Some(_))));
         assert_eq!(code(&judge("192.0.2.7:5000", NOW + 3600)), 438);
@@ -259,11 +264,11 @@ mod tests {
     #[test]
     fn quotas_count_by_credential_and_by_address() {
         let guard = guard(Peers::Any);
-        let allocate = |from: SocketAddr, username: &str| {
+        let allocate = |from: Client, username: &str| {
             let nonce = guard.nonce(from, NOW);
             guard.judge(&request(&guard, stun::ALLOCATE, username, &nonce, &[]), from, NOW)
         };
-        let at = |ip: u8, port: u16| SocketAddr::from(([192, 0, 2, ip], port));
+        let at = |ip: u8, port: u16| at(([192, 0, 2, ip], port));
         let mut relays: Vec<_> = (0..12).map(|n| Book::open(&guard.book, at(1, n), "9000:p")).collect();
         // A refreshed credential of the same peer shares its quota.
         assert_eq!(code(&allocate(at(1, 99), "9001:p")), 486);
@@ -275,6 +280,11 @@ mod tests {
         relays.pop();
         assert!(matches!(allocate(at(1, 99), "9000:q"), Verdict::Pass(Some(_))));
         assert_eq!(code(&allocate(at(1, 0), "9000:p")), 437);
+        // The same address and port over TCP is another client, and counts for its address.
+        let stream = |ip| Client { transport: Transport::Stream, ..at(ip, 0) };
+        assert!(matches!(allocate(stream(1), "9000:q"), Verdict::Pass(Some(_))));
+        relays.push(Book::open(&guard.book, stream(1), "9000:r"));
+        assert_eq!(code(&allocate(at(1, 99), "9000:q")), 486);
     }
 
     #[test]

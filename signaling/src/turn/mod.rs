@@ -1,13 +1,15 @@
-//! STUN and TURN over UDP.
+//! STUN and TURN, over UDP, TCP and TLS.
 //!
-//! The relaying itself is the `turn` crate's ([`turn::server::request::Request`] handles one datagram); what it leaves
-//! open is here: `guard` judges every datagram before the crate sees it (well-formed, authentic, within quota, to
-//! permitted peers), `relay` gives out the relaying sockets, and `credentials` the passwords.
+//! The relaying itself is the `turn` crate's ([`turn::server::request::Request`] handles one message); what it leaves
+//! open is here: `guard` judges every message before the crate sees it (well-formed, authentic, within quota, to
+//! permitted peers), `relay` gives out the relaying sockets, `stream` serves clients over TCP and TLS, and `credentials`
+//! makes the passwords.
 
 mod credentials;
 mod guard;
 mod policy;
 mod relay;
+mod stream;
 mod stun;
 
 use std::collections::HashMap;
@@ -20,17 +22,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ::turn::allocation::allocation_manager::{Manager, ManagerConfig};
 use ::turn::server::request::Request;
 use tokio::net::UdpSocket;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tracing::debug;
+use webrtc_util::Conn;
 
+pub(crate) use self::credentials::Own;
 pub use self::credentials::{IceSource, Secret, Upstream};
 use self::guard::{Guard, Verdict};
-use self::relay::{Book, ClientLeg, Sockets};
+use self::relay::{Book, Client, ClientLeg, Current, Sockets, Transport};
+pub(crate) use self::stream::{WRITE_MAX, is_turn};
 
 /// How the built-in server relays.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Address and port of the socket.
+    /// Address and port.
     pub listen: SocketAddr,
     /// Address that clients and their peers reach this machine at; without one the machine's own.
     pub external_ip: Option<IpAddr>,
@@ -59,13 +64,27 @@ const REALM: &str = "farwheel";
 /// Life of a channel binding (RFC 8656 section 12).
 const CHANNEL_LIFE: Duration = Duration::from_secs(600);
 
-/// The socket and what is relayed through it.
+/// The socket, and what all ways to the server have in common.
 pub(crate) struct Relay {
     socket: Arc<UdpSocket>,
-    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// What clients over UDP, TCP and TLS share: the quotas hold for all together.
+pub(crate) struct Shared {
+    config: Arc<Config>,
     guard: Arc<Guard>,
     book: Arc<Book>,
-    manager: Arc<Manager>,
+    streams: stream::Census,
+    /// Turns true when clients over streams are to be closed.
+    closing: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// Ends the connections of all clients over TCP and TLS.
+    pub(crate) fn close(&self) {
+        self.closing.send_replace(true);
+    }
 }
 
 /// Counts allocations.
@@ -80,68 +99,109 @@ impl Census {
 impl Relay {
     pub(crate) async fn bind(config: Config) -> io::Result<Self> {
         let socket = Arc::new(UdpSocket::bind(config.listen).await?);
-        let address = socket.local_addr()?;
         let book = Arc::new(Book::default());
-        let guard = Guard::new(config.secret.clone(), config.peers, Arc::clone(&book));
-        let sockets = Sockets { config, address, book: Arc::clone(&book) };
-        let manager =
-            Manager::new(ManagerConfig { relay_addr_generator: Box::new(sockets), alloc_close_notify: None });
-        Ok(Self { socket, address, guard: Arc::new(guard), book, manager: Arc::new(manager) })
+        let guard = Arc::new(Guard::new(config.secret.clone(), config.peers, Arc::clone(&book)));
+        let shared = Shared {
+            config: Arc::new(config),
+            guard,
+            book,
+            streams: stream::Census::default(),
+            closing: watch::Sender::new(false),
+        };
+        Ok(Self { socket, shared: Arc::new(shared) })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
     }
 
     pub(crate) fn census(&self) -> Census {
-        Census(Arc::clone(&self.book))
+        Census(Arc::clone(&self.shared.book))
     }
 
-    /// Serves until it is dropped.
-    pub(crate) async fn run(self) {
-        let leg = Arc::new(ClientLeg { socket: Arc::clone(&self.socket), book: Arc::clone(&self.book) });
-        let mut buffer = vec![0; DATAGRAM_MAX];
+    /// For clients over TCP and TLS.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Serves the clients over UDP until it is dropped.
+    pub(crate) async fn run(self) -> io::Result<()> {
+        let leg = ClientLeg { socket: Arc::clone(&self.socket), book: Arc::clone(&self.shared.book) };
+        let desk = Desk::new(&self.shared, Transport::Datagrams, Arc::new(leg), self.socket.local_addr()?);
+        let mut buffer = vec![0; MESSAGE_MAX];
         loop {
-            let (bytes, from) = match self.socket.recv_from(&mut buffer).await {
-                Ok(received) => received,
+            match self.socket.recv_from(&mut buffer).await {
+                Ok((bytes, from)) => desk.handle(&buffer[..bytes], from).await,
                 Err(error) => {
                     // On Linux an unconnected socket reports only its own trouble, such as a lack of memory.
                     debug!(%error, "cannot receive");
                     tokio::task::yield_now().await;
-                    continue;
-                }
-            };
-            let datagram = &buffer[..bytes];
-            match self.guard.judge(datagram, from, unix_time()) {
-                Verdict::Drop => {}
-                Verdict::Reply(answer) => {
-                    // Full: a lost answer is asked for again (RFC 8489 section 6.2.1).
-                    self.socket.try_send_to(&answer, from).ok();
-                }
-                Verdict::Pass(login) => {
-                    self.book.begin(from, login.as_ref().map(|login| login.username.as_str()));
-                    let nonces = login.map(|login| (login.nonce, Instant::now().into()));
-                    let mut request = Request {
-                        conn: Arc::clone(&leg) as _,
-                        src_addr: from,
-                        buff: datagram.to_vec(),
-                        allocation_manager: Arc::clone(&self.manager),
-                        nonces: Arc::new(Mutex::new(HashMap::from_iter(nonces))),
-                        auth_handler: Arc::clone(&self.guard) as _,
-                        realm: REALM.into(),
-                        channel_bind_timeout: CHANNEL_LIFE,
-                    };
-                    if let Err(error) = request.handle_request().await {
-                        debug!(%error, "request failed");
-                    }
                 }
             }
         }
     }
 }
 
-/// Largest datagram taken: an Ethernet frame with its payload, as the `turn` crate relays at most.
-const DATAGRAM_MAX: usize = 1600;
+/// Handles one message after the other, of all clients over UDP or of one over a stream.
+struct Desk {
+    shared: Arc<Shared>,
+    transport: Transport,
+    /// Towards the clients.
+    leg: Arc<dyn Conn + Send + Sync>,
+    current: Arc<Current>,
+    manager: Arc<Manager>,
+}
+
+impl Desk {
+    fn new(
+        shared: &Arc<Shared>,
+        transport: Transport,
+        leg: Arc<dyn Conn + Send + Sync>,
+        address: SocketAddr,
+    ) -> Self {
+        let current = Arc::new(Current::default());
+        let sockets = Sockets {
+            config: Arc::clone(&shared.config),
+            address,
+            book: Arc::clone(&shared.book),
+            current: Arc::clone(&current),
+        };
+        let manager =
+            Manager::new(ManagerConfig { relay_addr_generator: Box::new(sockets), alloc_close_notify: None });
+        Self { shared: Arc::clone(shared), transport, leg, current, manager: Arc::new(manager) }
+    }
+
+    async fn handle(&self, message: &[u8], from: SocketAddr) {
+        let client = Client { transport: self.transport, address: from };
+        match self.shared.guard.judge(message, client, unix_time()) {
+            Verdict::Drop => {}
+            Verdict::Reply(answer) => {
+                // Lost where the client cannot take it, like on any network.
+                self.leg.send_to(&answer, from).await.ok();
+            }
+            Verdict::Pass(login) => {
+                self.current.set(client, login.as_ref().map(|login| login.username.as_str()));
+                let nonces = login.map(|login| (login.nonce, Instant::now().into()));
+                let mut request = Request {
+                    conn: Arc::clone(&self.leg),
+                    src_addr: from,
+                    buff: message.to_vec(),
+                    allocation_manager: Arc::clone(&self.manager),
+                    nonces: Arc::new(Mutex::new(HashMap::from_iter(nonces))),
+                    auth_handler: Arc::clone(&self.shared.guard) as _,
+                    realm: REALM.into(),
+                    channel_bind_timeout: CHANNEL_LIFE,
+                };
+                if let Err(error) = request.handle_request().await {
+                    debug!(%error, "request failed");
+                }
+            }
+        }
+    }
+}
+
+/// Largest message taken: an Ethernet frame with its payload, as the `turn` crate relays at most.
+const MESSAGE_MAX: usize = 1600;
 
 fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())

@@ -15,8 +15,22 @@ use webrtc_util::{Conn, Error};
 use super::guard::{PER_ADDRESS_MAX, PER_CREDENTIAL_MAX};
 use super::{Config, Peers};
 
-/// Who has an allocation. The one whose request is being handled is known while the `turn` crate asks for a socket,
-/// because one task handles one datagram after the other.
+/// A client of the server: who it is on the way that it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Client {
+    pub(super) transport: Transport,
+    pub(super) address: SocketAddr,
+}
+
+/// How a client's messages travel: the same address and port may be two clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Transport {
+    Datagrams,
+    /// TCP, with or without TLS.
+    Stream,
+}
+
+/// Who has an allocation.
 #[derive(Default)]
 pub(super) struct Book {
     pages: Mutex<Pages>,
@@ -24,8 +38,7 @@ pub(super) struct Book {
 
 #[derive(Default)]
 struct Pages {
-    entries: HashMap<SocketAddr, Entry>,
-    current: Option<(SocketAddr, Box<str>)>,
+    entries: HashMap<Client, Entry>,
     next_ticket: u64,
 }
 
@@ -55,11 +68,11 @@ impl Book {
         self.pages().entries.len()
     }
 
-    pub(super) fn username_of(&self, client: SocketAddr) -> Option<String> {
+    pub(super) fn username_of(&self, client: Client) -> Option<String> {
         self.pages().entries.get(&client).map(|entry| entry.username.clone().into())
     }
 
-    pub(super) fn claim(&self, client: SocketAddr, username: &str, transaction: [u8; 12]) -> Claim {
+    pub(super) fn claim(&self, client: Client, username: &str, transaction: [u8; 12]) -> Claim {
         let pages = self.pages();
         if let Some(entry) = pages.entries.get(&client) {
             return match &entry.answer {
@@ -69,20 +82,15 @@ impl Book {
         }
         let of_peer =
             pages.entries.values().filter(|entry| peer_part(&entry.username) == peer_part(username));
-        let of_address = pages.entries.keys().filter(|other| other.ip() == client.ip());
+        let of_address = pages.entries.keys().filter(|other| other.address.ip() == client.address.ip());
         if of_peer.count() >= PER_CREDENTIAL_MAX || of_address.count() >= PER_ADDRESS_MAX {
             return Claim::OverQuota;
         }
         Claim::Free
     }
 
-    /// Says whose request is handled next.
-    pub(super) fn begin(&self, client: SocketAddr, username: Option<&str>) {
-        self.pages().current = username.map(|username| (client, username.into()));
-    }
-
     /// Enters an allocation; it leaves the book with the ticket.
-    pub(super) fn open(book: &Arc<Self>, client: SocketAddr, username: &str) -> Ticket {
+    pub(super) fn open(book: &Arc<Self>, client: Client, username: &str) -> Ticket {
         let mut pages = book.pages();
         pages.next_ticket += 1;
         let ticket = pages.next_ticket;
@@ -91,7 +99,7 @@ impl Book {
         Ticket { book: Arc::clone(book), client, number: ticket }
     }
 
-    fn keep_answer(&self, client: SocketAddr, answer: &[u8]) {
+    pub(super) fn keep_answer(&self, client: Client, answer: &[u8]) {
         /// Type of an Allocate success response.
         const ALLOCATED: [u8; 2] = [0x01, 0x03];
         if answer.starts_with(&ALLOCATED)
@@ -110,7 +118,7 @@ fn peer_part(username: &str) -> &str {
 /// An entry of the book.
 pub(super) struct Ticket {
     book: Arc<Book>,
-    client: SocketAddr,
+    client: Client,
     number: u64,
 }
 
@@ -129,11 +137,29 @@ impl Drop for Ticket {
     }
 }
 
+/// Whose request the `turn` crate handles. It asks for a socket without saying for whom, but each of its managers handles
+/// one message after the other.
+#[derive(Default)]
+pub(super) struct Current(Mutex<Option<(Client, Box<str>)>>);
+
+impl Current {
+    /// Says whose request is handled next; none that could ask for a socket has no name.
+    pub(super) fn set(&self, client: Client, username: Option<&str>) {
+        *self.slot() = username.map(|username| (client, username.into()));
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<(Client, Box<str>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Gives the `turn` crate its relaying sockets.
 pub(super) struct Sockets {
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
+    /// Where clients reach this side.
     pub(super) address: SocketAddr,
     pub(super) book: Arc<Book>,
+    pub(super) current: Arc<Current>,
 }
 
 /// Ports tried before a relay is refused.
@@ -189,11 +215,11 @@ impl RelayAddressGenerator for Sockets {
         use_ipv4: bool,
         requested_port: u16,
     ) -> Result<(Arc<dyn Conn + Send + Sync>, SocketAddr), ::turn::Error> {
-        let current = self.book.pages().current.clone();
+        let current = self.current.slot().clone();
         let (client, username) =
             current.ok_or_else(|| ::turn::Error::Other("no request is being handled".into()))?;
         let allocate = async {
-            let ip = self.local_ip(client, use_ipv4)?;
+            let ip = self.local_ip(client.address, use_ipv4)?;
             let socket = self.bind(ip, requested_port).await?;
             let port = socket.local_addr()?.port();
             let shown =
@@ -312,7 +338,7 @@ impl Conn for PeerLeg {
     }
 }
 
-/// The side of all relays that faces clients.
+/// The side that faces the clients of all relays over UDP.
 pub(super) struct ClientLeg {
     pub(super) socket: Arc<UdpSocket>,
     pub(super) book: Arc<Book>,
@@ -337,7 +363,7 @@ impl Conn for ClientLeg {
     }
 
     async fn send_to(&self, datagram: &[u8], client: SocketAddr) -> Result<usize, Error> {
-        self.book.keep_answer(client, datagram);
+        self.book.keep_answer(Client { transport: Transport::Datagrams, address: client }, datagram);
         // Full: lost, like on any network; waiting would make one relay slow down all.
         self.socket.try_send_to(datagram, client).ok();
         Ok(datagram.len())
@@ -361,7 +387,7 @@ impl Conn for ClientLeg {
     }
 }
 
-fn unused() -> Error {
+pub(super) fn unused() -> Error {
     io::Error::from(io::ErrorKind::Unsupported).into()
 }
 
@@ -383,7 +409,7 @@ mod tests {
     #[test]
     fn a_late_ticket_does_not_remove_its_successor() {
         let book = Arc::new(Book::default());
-        let client = SocketAddr::from(([192, 0, 2, 1], 1));
+        let client = Client { transport: Transport::Datagrams, address: ([192, 0, 2, 1], 1).into() };
         let first = Book::open(&book, client, "1:a");
         let second = Book::open(&book, client, "1:b");
         drop(first);

@@ -6,4 +6,5 @@ mod lobby;
 mod process;
 mod support;
 mod turn;
+mod turn_streams;
 mod websocket;

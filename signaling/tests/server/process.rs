@@ -100,7 +100,7 @@ fn it_tells_where_it_listens_and_ends_on_sigterm() {
             .unwrap(),
     );
     let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let (first, second) = (lines.next().unwrap(), lines.next().unwrap());
+    let [first, second, third] = [(); 3].map(|()| lines.next().unwrap());
     let port: u16 = first
         .strip_prefix("listening ws://127.0.0.1:")
         .unwrap()
@@ -109,7 +109,8 @@ fn it_tells_where_it_listens_and_ends_on_sigterm() {
         .parse()
         .unwrap();
     assert!(second.starts_with("stun/turn udp://127.0.0.1:"), "{second}");
-    assert_eq!(std::fs::read_to_string(ready).unwrap(), format!("{first}\n{second}\n"));
+    assert_eq!(third, format!("turn tcp://127.0.0.1:{port}"));
+    assert_eq!(std::fs::read_to_string(ready).unwrap(), format!("{first}\n{second}\n{third}\n"));
     std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
 
     let pid = rustix::process::Pid::from_child(&child.0);

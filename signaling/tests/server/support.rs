@@ -34,6 +34,7 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) turn: Option<SocketAddr>,
+    pub(crate) turn_stream: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     done: JoinHandle<anyhow::Result<()>>,
 }
@@ -47,12 +48,12 @@ pub(crate) async fn start(settings: Settings) -> Running {
     let server = Server::bind(Config::try_from(settings).unwrap()).await.unwrap();
     let url = server.url();
     let address = url.split('/').nth(2).unwrap().parse().unwrap();
-    let turn = server.turn_address();
+    let (turn, turn_stream) = (server.turn_address(), server.turn_stream_address());
     let (stop, stopped) = oneshot::channel();
     let done = tokio::spawn(server.serve(async {
         stopped.await.ok();
     }));
-    Running { address, turn, stop: Some(stop), done }
+    Running { address, turn, turn_stream, stop: Some(stop), done }
 }
 
 impl Running {

@@ -51,7 +51,7 @@ async fn the_address_in_hello_is_the_socket_and_answers_stun() {
     let server = start(loopback()).await;
     let at = server.turn.unwrap();
     let urls = ice(&server).await.urls;
-    assert_eq!(urls, [format!("stun:{at}"), format!("turn:{at}?transport=udp")]);
+    assert_eq!(urls[..2], [format!("stun:{at}"), format!("turn:{at}?transport=udp")]);
 
     let socket = udp().await;
     // RFC 8489 section 5: a Binding request without attributes.
