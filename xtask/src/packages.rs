@@ -39,10 +39,10 @@ pub(crate) const WINDOW: Set = Set {
 pub(crate) const HEADLESS: Set =
     Set { purpose: "show a window without a display", names: &["xvfb", "xauth"] };
 
-/// Real peers to test against.
+/// Real peers to test against: a browser, a TURN server and client, and address translation between namespaces.
 pub(crate) const TEST: Set = Set {
-    purpose: "test with a real browser in a network of its own",
-    names: &["chromium", "iproute2", "procps"],
+    purpose: "test with a real browser and TURN server in networks of their own",
+    names: &["chromium", "coturn", "iproute2", "nftables", "procps"],
 };
 
 /// GStreamer's webrtcbin with its Python bindings.
