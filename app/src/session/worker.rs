@@ -193,7 +193,8 @@ impl Worker {
         let config = config
             .with_ice_servers(self.ice_servers.clone())
             .with_candidates(self.config.candidates)
-            .with_bind(self.config.bind.clone());
+            .with_bind(self.config.bind.clone())
+            .with_ca(self.config.signaling.ca.clone());
         let (connection, events, frames) = Connection::open(config);
         let connection = Arc::new(connection);
         let setup = video::Setup {

@@ -1,6 +1,7 @@
 //! What a connection needs to know before it starts.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 pub use farwheel_proto::signaling::IceServer;
 use farwheel_proto::signaling::PeerId;
@@ -26,6 +27,8 @@ pub struct Config {
     pub candidates: CandidatePolicy,
     /// Local addresses to gather from.
     pub bind: Bind,
+    /// PEM file with certificates to trust besides the system's, where a TURN server is reached over TLS.
+    pub ca: Option<PathBuf>,
 }
 
 impl Config {
@@ -54,6 +57,11 @@ impl Config {
         Self { bind, ..self }
     }
 
+    /// Sets the certificates to trust besides the system's.
+    pub fn with_ca(self, ca: Option<PathBuf>) -> Self {
+        Self { ca, ..self }
+    }
+
     fn new(conn: ConnId, initiative: Initiative, video: Video, manners: Manners) -> Self {
         Self {
             conn,
@@ -63,6 +71,7 @@ impl Config {
             ice_servers: Vec::new(),
             candidates: CandidatePolicy::All,
             bind: Bind::Everywhere,
+            ca: None,
         }
     }
 }

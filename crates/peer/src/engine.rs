@@ -31,6 +31,7 @@ use webrtc::rtp_transceiver::RtpSender;
 use crate::config::{Bind, CandidatePolicy, Config, Video};
 use crate::event::Channel;
 use crate::keyframe_requests::KeyframeRequests;
+use crate::turn_bridge::Plan;
 use crate::turns::{TurningRuntime, Turns};
 use crate::uplink::SharedUplink;
 
@@ -107,12 +108,13 @@ pub(crate) async fn build(
     let handler =
         Arc::new(Handler { events, connection: OnceLock::new(), has_channels: AtomicBool::new(false) });
     let turns = Turns::new();
+    let plan = Arc::new(Plan::new(&config.ice_servers, config.ca.clone()));
     let mut media = media_engine()?;
     let registry = interceptors(&mut media, uplink)?;
     let builder = PeerConnectionBuilder::new()
         .with_configuration(
             RTCConfigurationBuilder::new()
-                .with_ice_servers(ice_servers(config))
+                .with_ice_servers(ice_servers(config, &plan))
                 .with_ice_transport_policy(match config.candidates {
                     CandidatePolicy::All => RTCIceTransportPolicy::All,
                     CandidatePolicy::RelayOnly => RTCIceTransportPolicy::Relay,
@@ -123,7 +125,7 @@ pub(crate) async fn build(
         .with_setting_engine(settings(config.candidates))
         .with_interceptor_registry(registry)
         .with_handler(Arc::clone(&handler) as Arc<dyn PeerConnectionEventHandler>)
-        .with_runtime(Arc::new(TurningRuntime(Arc::clone(&turns))))
+        .with_runtime(Arc::new(TurningRuntime::new(&turns, &plan)))
         .with_udp_addrs(addresses(&config.bind))
         .with_data_channel_send_buffer_limit(CHANNEL_BYTES_MAX);
     // The future holds the whole engine: kept out of the task's own, which lives as long as the connection.
@@ -225,12 +227,16 @@ fn interceptors(
     })
 }
 
-fn ice_servers(config: &Config) -> Vec<RTCIceServer> {
+fn ice_servers(config: &Config, plan: &Plan) -> Vec<RTCIceServer> {
     config
         .ice_servers
         .iter()
         .map(|server| RTCIceServer {
-            urls: server.urls.iter().filter(|url| is_usable(url)).cloned().collect(),
+            urls: server
+                .urls
+                .iter()
+                .filter_map(|url| if is_usable(url) { Some(url.clone()) } else { plan.stand_in_for(url) })
+                .collect(),
             username: server.username.clone().unwrap_or_default(),
             credential: server.credential.clone().unwrap_or_default(),
         })
@@ -238,7 +244,7 @@ fn ice_servers(config: &Config) -> Vec<RTCIceServer> {
         .collect()
 }
 
-/// The engine skips the others with a line in the log (docs/ENGINE.md).
+/// Whether the engine itself can use it; it skips the others with a line in the log (docs/ENGINE.md).
 fn is_usable(url: &str) -> bool {
     url.starts_with("stun:") || (url.starts_with("turn:") && !url.contains("transport=tcp"))
 }

@@ -24,6 +24,7 @@ mod outbox;
 mod signal;
 mod stats;
 mod task;
+mod turn_bridge;
 mod turns;
 mod uplink;
 mod video_in;
@@ -35,10 +36,11 @@ pub mod signaling;
 /// Directives for a log filter: the engine says a lot at `WARN` that is usual for connections, such as candidates that
 /// do not work. Programs put this before the user's own filter.
 pub const LOG_DIRECTIVES: &str = "webrtc=error,rtc=error,rtc_ice=error,rtc_dtls=error,rtc_sctp=error,\
-    rtc_srtp=error,rtc_stun=error,rtc_turn=error,rtc_interceptor=error,rtc_mdns=error";
+    rtc_srtp=error,rtc_stun=error,rtc_turn=error,rtc_interceptor=error,rtc_mdns=error,\
+    webrtc::peer_connection::transport=off";
 
 pub use config::{Bind, Camera, CandidatePolicy, Config, IceServer, Initiative, Manners, Video};
 pub use connection::{Connection, Events, Frames, SendError, Sent};
 pub use event::{Channel, Event, Failure, LinkState};
 pub use signal::{Admission, ConnId, Signal, SignalKind};
-pub use stats::{CandidateType, Link, SelectedPair, Stats};
+pub use stats::{CandidateType, Link, RelayTransport, SelectedPair, Stats};

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use webrtc::peer_connection::{RTCIceCandidateType, RTCStatsReport, RTCStatsReportEntry};
 
 use crate::stats::{CandidateType, SelectedPair, Stats};
+use crate::turn_bridge::transport_of;
 
 /// Turns the engine's counters into rates.
 #[derive(Debug)]
@@ -39,24 +40,22 @@ impl Meter {
         }
         // A pair names its candidates without the prefix that their own entries carry (docs/ENGINE.md). A candidate
         // without an entry was learned from the checks.
-        let kind = |id: &str| {
-            report
-                .iter()
-                .find_map(|entry| match entry {
-                    RTCStatsReportEntry::LocalCandidate(candidate)
-                    | RTCStatsReportEntry::RemoteCandidate(candidate)
-                        if candidate.stats.id.ends_with(id) =>
-                    {
-                        candidate_type(candidate.candidate_type)
-                    }
-                    _ => None,
-                })
-                .unwrap_or(CandidateType::PeerReflexive)
+        let candidate = |id: &str| {
+            report.iter().find_map(|entry| match entry {
+                RTCStatsReportEntry::LocalCandidate(candidate)
+                | RTCStatsReportEntry::RemoteCandidate(candidate)
+                    if candidate.stats.id.ends_with(id) =>
+                {
+                    Some((candidate_type(candidate.candidate_type)?, candidate.url.as_str()))
+                }
+                _ => None,
+            })
         };
-        stats.pair = Some(SelectedPair {
-            local: kind(&pair.local_candidate_id),
-            remote: kind(&pair.remote_candidate_id),
-        });
+        let unknown = (CandidateType::PeerReflexive, "");
+        let (local, url) = candidate(&pair.local_candidate_id).unwrap_or(unknown);
+        let (remote, _) = candidate(&pair.remote_candidate_id).unwrap_or(unknown);
+        let relay = (local == CandidateType::Relayed).then(|| transport_of(url));
+        stats.pair = Some(SelectedPair { local, remote, relay });
     }
 }
 

@@ -58,6 +58,45 @@ pub struct SelectedPair {
     pub local: CandidateType,
     /// The other side's.
     pub remote: CandidateType,
+    /// How this side reaches its relay, if its candidate is on one.
+    pub relay: Option<RelayTransport>,
+}
+
+impl std::fmt::Display for SelectedPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.relay {
+            Some(transport) => write!(f, "relayed over {transport} to {}", self.remote),
+            None => write!(f, "{} to {}", self.local, self.remote),
+        }
+    }
+}
+
+/// How packets reach a TURN server, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RelayTransport {
+    /// UDP.
+    Udp,
+    /// TCP: a lost packet holds up those behind it.
+    Tcp,
+    /// TCP within TLS: what firewalls let through that stop the others.
+    Tls,
+}
+
+impl RelayTransport {
+    /// Its name in figures and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+        }
+    }
+}
+
+impl std::fmt::Display for RelayTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// Where a candidate comes from.

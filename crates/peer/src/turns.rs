@@ -23,6 +23,8 @@ use webrtc::runtime::{
     TokioRuntime, Transmit,
 };
 
+use crate::turn_bridge::{Bridges, Plan};
+
 /// The turns that one connection's task is owed.
 #[derive(Debug)]
 pub(crate) struct Turns(Mutex<State>);
@@ -93,9 +95,19 @@ impl Turns {
     }
 }
 
-/// Tokio, but for the waits and the sockets of the engine's own task.
+/// Tokio, but for the waits and the sockets of the engine's own task, and for the names of TURN servers that are reached
+/// over streams.
 #[derive(Debug)]
-pub(crate) struct TurningRuntime(pub(crate) Arc<Turns>);
+pub(crate) struct TurningRuntime {
+    turns: Arc<Turns>,
+    plan: Arc<Plan>,
+}
+
+impl TurningRuntime {
+    pub(crate) fn new(turns: &Arc<Turns>, plan: &Arc<Plan>) -> Self {
+        Self { turns: Arc::clone(turns), plan: Arc::clone(plan) }
+    }
+}
 
 tokio::task_local! {
     /// Set on the engine's own tasks: others wait for as long as they say.
@@ -109,7 +121,8 @@ impl Runtime for TurningRuntime {
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let inner = TokioRuntime.wrap_udp_socket(socket)?;
-        Ok(Arc::new(Socket { inner, turns: Arc::clone(&self.0) }))
+        let bridges = Bridges::new(&self.plan, inner.local_addr()?.ip());
+        Ok(Arc::new(Socket { inner, turns: Arc::clone(&self.turns), bridges }))
     }
 
     fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -127,13 +140,18 @@ impl Runtime for TurningRuntime {
         &'a self,
         host: &'a str,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>> {
-        Box::pin(async move { TokioRuntime.resolve_host(host).await })
+        Box::pin(async move {
+            match self.plan.resolve(host) {
+                Some(stand_ins) => Ok(stand_ins),
+                None => TokioRuntime.resolve_host(host).await,
+            }
+        })
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         let timer = TokioRuntime.sleep(duration);
         match IS_ENGINE.try_with(|()| ()) {
-            Ok(()) => Box::pin(Wait { timer, turns: Arc::clone(&self.0), end: End::Other }),
+            Ok(()) => Box::pin(Wait { timer, turns: Arc::clone(&self.turns), end: End::Other }),
             Err(_) => timer,
         }
     }
@@ -190,6 +208,8 @@ impl Drop for Wait {
 struct Socket {
     inner: Arc<dyn AsyncUdpSocket>,
     turns: Arc<Turns>,
+    /// Where TURN servers are reached over streams.
+    bridges: Option<Bridges>,
 }
 
 impl AsyncUdpSocket for Socket {
@@ -198,7 +218,10 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        self.inner.poll_send(cx, transmit)
+        match self.bridges.as_ref().and_then(|bridges| bridges.send(transmit)) {
+            Some(sent) => Poll::Ready(sent),
+            None => self.inner.poll_send(cx, transmit),
+        }
     }
 
     fn poll_recv(
@@ -207,7 +230,20 @@ impl AsyncUdpSocket for Socket {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        if self.turns.may_read(cx.waker()) { self.inner.poll_recv(cx, bufs, meta) } else { Poll::Pending }
+        if !self.turns.may_read(cx.waker()) {
+            return Poll::Pending;
+        }
+        let Some(bridges) = &self.bridges else { return self.inner.poll_recv(cx, bufs, meta) };
+        if bridges.poll_recv(cx, &mut bufs[0], &mut meta[0]).is_ready() {
+            return Poll::Ready(Ok(1));
+        }
+        let received = self.inner.poll_recv(cx, bufs, meta);
+        if let Poll::Ready(Ok(count)) = received {
+            for (buffer, meta) in bufs.iter().zip(meta.iter()).take(count) {
+                bridges.handle_udp(&buffer[..meta.len.min(buffer.len())], meta.addr);
+            }
+        }
+        received
     }
 
     fn max_gso_segments(&self) -> usize {
@@ -238,15 +274,19 @@ mod tests {
     }
     use Ended::{Call, Packet, Timer};
 
+    fn runtime(turns: &Arc<Turns>) -> TurningRuntime {
+        TurningRuntime::new(turns, &Arc::new(Plan::new(&[], None)))
+    }
+
     const DAY: Duration = Duration::from_secs(86_400);
 
     /// A task that turns as the engine's does, and tells what ended each of its waits.
     fn engine(turns: &Arc<Turns>, socket: UdpSocket) -> (mpsc::Sender<()>, mpsc::Receiver<Ended>) {
-        let runtime = TurningRuntime(Arc::clone(turns));
+        let runtime = runtime(turns);
         let socket = runtime.wrap_udp_socket(socket).expect("a socket");
         let (calls_tx, mut calls) = mpsc::channel(8);
         let (told, waits) = mpsc::channel(64);
-        let turning = TurningRuntime(Arc::clone(turns));
+        let turning = self::runtime(turns);
         runtime
             .spawn(Box::pin(async move {
                 loop {
@@ -334,6 +374,6 @@ mod tests {
     async fn a_wait_of_another_task_is_not_cut_short() {
         let turns = Turns::new();
         turns.owe();
-        assert_eq!(TurningRuntime(turns).sleep(DAY).now_or_never(), None);
+        assert_eq!(runtime(&turns).sleep(DAY).now_or_never(), None);
     }
 }

@@ -227,7 +227,9 @@ impl Room {
         match news {
             News::Signal(signal) => self.client.send(peer, signal),
             News::State(LinkState::Connected) => {
-                info!(%peer, "connected");
+                let path = viewer.connection.stats().pair.map_or("unknown".into(), |path| path.to_string());
+                let name = viewer.name.as_deref().unwrap_or_default();
+                info!(%peer, name, path, "connected");
                 self.roster.handle_connected(peer);
             }
             News::State(LinkState::Connecting) => {}
@@ -290,7 +292,8 @@ impl Room {
         let config = config
             .with_ice_servers(self.ice_servers.clone())
             .with_candidates(self.settings.candidates)
-            .with_bind(self.settings.bind.clone());
+            .with_bind(self.settings.bind.clone())
+            .with_ca(self.settings.signaling.ca.clone());
         let (connection, events, _) = Connection::open(config);
         let connection = Arc::new(connection);
         // Unlike the peer's id it differs for each connection, so that what control knows of one that is gone

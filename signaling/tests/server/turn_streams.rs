@@ -93,13 +93,13 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Conn for Framed<S> {
 }
 
 /// A certificate for this machine, and a server that has it.
-struct Certified {
+pub(crate) struct Certified {
     folder: tempfile::TempDir,
     der: CertificateDer<'static>,
 }
 
 impl Certified {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut parameters = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
         parameters.subject_alt_names.push(rcgen::SanType::IpAddress(IpAddr::from([127, 0, 0, 1])));
         let key = rcgen::KeyPair::generate().unwrap();
@@ -110,11 +110,11 @@ impl Certified {
         Self { folder, der: certificate.der().clone() }
     }
 
-    fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         Settings { cert: Some(self.path("cert.pem")), key: Some(self.path("key.pem")), ..loopback() }
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
 
@@ -160,9 +160,17 @@ async fn framed(to: SocketAddr) -> Arc<Framed<TcpStream>> {
     Arc::new(Framed::new(stream, local, to))
 }
 
-async fn ice(server: &Running) -> IceServer {
+pub(crate) async fn ice(server: &Running) -> IceServer {
     let (_, ok) = server.greeted("a").await;
     ok.ice_servers.into_iter().find(|entry| entry.credential.is_some()).expect("a TURN server")
+}
+
+/// What a client is told that came over TLS, by name.
+pub(crate) async fn ice_over_tls(certified: &Certified, server: &Running) -> IceServer {
+    let stream = certified.connect(server.address).await;
+    let mut client = support::Client::over(stream, "localhost").await;
+    client.say(support::hello(serde_json::json!({"anonymous": true, "name": "a"}))).await;
+    client.hello_ok().await.ice_servers.remove(0)
 }
 
 /// Sends datagrams of several sizes to a peer and back, and closes.
@@ -199,10 +207,7 @@ async fn over_tcp_a_client_relays_and_its_allocation_ends_with_its_connection() 
 async fn over_tls_a_client_relays_on_the_port_of_the_websockets() {
     let certified = Certified::new();
     let server = start(certified.settings()).await;
-    let stream = certified.connect(server.address).await;
-    let mut client = support::Client::over(stream, "localhost").await;
-    client.say(support::hello(serde_json::json!({"anonymous": true, "name": "a"}))).await;
-    let ice = client.hello_ok().await.ice_servers.remove(0);
+    let ice = ice_over_tls(&certified, &server).await;
     let port = server.address.port();
     let want = [
         format!("turn:127.0.0.1:{port}?transport=tcp"),
@@ -364,10 +369,7 @@ async fn turnutils_uclient_relays_every_message_on_every_way() {
     }
     let certified = Certified::new();
     let server = start(certified.settings()).await;
-    let stream = certified.connect(server.address).await;
-    let mut client = support::Client::over(stream, "localhost").await;
-    client.say(support::hello(serde_json::json!({"anonymous": true, "name": "a"}))).await;
-    let ice = client.hello_ok().await.ice_servers.remove(0);
+    let ice = ice_over_tls(&certified, &server).await;
     for (way, port) in [
         (&[][..], server.turn.unwrap().port()),
         (&["-t"], server.address.port()),

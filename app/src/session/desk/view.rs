@@ -57,10 +57,7 @@ impl Stay {
             count("Video received", format!("{:.1} MB", totals.bytes as f64 / 1e6)),
             count("Stalled", format!("{:.1} s", summary.by_header.stall.as_secs_f64())),
             count("Connections", status.connected.to_string()),
-            count(
-                "Path",
-                status.stats.pair.map_or("-".into(), |pair| format!("{} to {}", pair.local, pair.remote)),
-            ),
+            count("Path", status.stats.pair.map_or("-".into(), |pair| pair.to_string())),
         ];
         self.stats.lasted = lasted;
         true

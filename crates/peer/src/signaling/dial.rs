@@ -119,7 +119,8 @@ impl fmt::Display for Dial {
     }
 }
 
-fn tls(ca: Option<&Path>) -> Result<rustls::ClientConfig, DialError> {
+/// Trusts the system's certificates and those in `ca`.
+pub(crate) fn tls(ca: Option<&Path>) -> Result<rustls::ClientConfig, DialError> {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in rustls_native_certs::load_native_certs().certs {
         // One odd certificate among the system's does not matter.

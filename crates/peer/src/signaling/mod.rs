@@ -20,6 +20,7 @@ mod session;
 
 pub use client::{Client, Events};
 pub use dial::DialError;
+pub(crate) use dial::tls as client_tls;
 
 /// Where to go and as whom.
 #[derive(Clone, Debug)]
