@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use super::capacity::{Capacity, Evidence};
 use super::feedback::{History, Reported};
 use super::gate::{self, Load, Reason, Verdict};
+use super::headroom::SHARE_MAX;
 use super::ladder::Ladder;
 use super::minimum::Minimum;
 use super::probe::Probe;
-use super::target::{FILL_SHARE, Phase, QUEUE_MIN, Rate, START, Signals};
+use super::target::{Phase, QUEUE_MIN, Rate, START, Signals};
 use crate::video::{Bitrate, Size};
 
 /// Round trip before one is measured: a usual cellular path.
@@ -111,7 +112,7 @@ impl Controller {
         let target = Target { bitrate, size: ladder.size(), fps: ladder.fps() };
         Self {
             history: History::new(),
-            capacity: Capacity::new(f64::from(START.0) / FILL_SHARE, now),
+            capacity: Capacity::new(f64::from(START.0) / SHARE_MAX, now),
             round_trip: Minimum::default(),
             loss: 0.0,
             rate,
@@ -130,7 +131,7 @@ impl Controller {
     pub fn set_start(&mut self, bitrate: Bitrate) {
         if self.round_trip.get().is_none() {
             self.rate.set_start(bitrate);
-            self.capacity.raise(self.rate.bps() / FILL_SHARE);
+            self.capacity.raise(self.rate.bps() / SHARE_MAX);
             self.ladder.set_rate(Bitrate(self.rate.bps() as u32));
             self.tell();
         }
@@ -258,7 +259,7 @@ impl Controller {
             now,
         );
         if phase == Phase::Unfilled {
-            self.capacity.raise(self.rate.bps() / FILL_SHARE);
+            self.capacity.raise(self.rate.bps() / SHARE_MAX);
         }
         // A change of size costs a key frame: not on top of a queue that still drains.
         if self.capacity.standing_queue().max(self.stall(now)) < DRAINING {

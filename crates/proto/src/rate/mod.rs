@@ -7,6 +7,7 @@ mod capacity;
 mod controller;
 mod feedback;
 mod gate;
+mod headroom;
 mod ladder;
 mod minimum;
 mod pacer;

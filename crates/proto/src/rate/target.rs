@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::headroom::{Headroom, SHARE_MAX};
 use crate::video::Bitrate;
 
 /// Least rate: a picture of 320x180 at 10 frames a second is still one (measured with OpenH264).
@@ -18,8 +19,6 @@ const DRAIN_SHARE: f64 = 0.85;
 /// older pictures than 0.6).
 const DRAIN_S: f64 = 0.25;
 const DRAIN_LEAST: f64 = 0.6;
-/// Share of the service rate to grow to: the rest is for audio, repairs and the encoder's spread.
-pub(super) const FILL_SHARE: f64 = 0.88;
 /// Time constant of growing to a service rate that was measured.
 const APPROACH_S: f64 = 0.25;
 /// Growth a second while the link was never full, as a share of the rate.
@@ -69,12 +68,19 @@ pub(super) struct Rate {
     stepped_at: Instant,
     /// When loss cut it last.
     cut_at: Option<Instant>,
+    headroom: Headroom,
 }
 
 impl Rate {
     pub(super) fn new(max: Bitrate, now: Instant) -> Self {
         let max = max.max(MIN);
-        Self { bps: f64::from(START.min(max).0), max: f64::from(max.0), stepped_at: now, cut_at: None }
+        Self {
+            bps: f64::from(START.min(max).0),
+            max: f64::from(max.0),
+            stepped_at: now,
+            cut_at: None,
+            headroom: Headroom::new(),
+        }
     }
 
     pub(super) const fn bps(&self) -> f64 {
@@ -102,7 +108,7 @@ impl Rate {
     /// | queue or stall | report | rate |
     /// |---|---|---|
     /// | above 15 ms | | at most 0.85 of the service rate, less the longer the queue |
-    /// | below | measured | toward 0.88 of the service rate |
+    /// | below | measured | toward 0.88 of the service rate, or less (see [`Headroom`]) |
     /// | below | unfilled | grows by a share a second, to twice what is delivered |
     /// | below | silent | stays |
     /// | below, loss above 8 % | | at most 0.95 of what is delivered, once a second |
@@ -111,14 +117,17 @@ impl Rate {
         if signals.phase != Phase::Silent {
             self.stepped_at = now;
         }
+        let heard_s = if signals.phase == Phase::Silent { 0.0 } else { passed };
+        self.headroom.step(signals.queue, QUEUE_MIN, heard_s, now);
         if signals.queue > QUEUE_MIN {
             let beyond = (signals.queue - QUEUE_MIN).as_secs_f64();
             let share = DRAIN_SHARE * (1.0 - beyond / DRAIN_S).clamp(DRAIN_LEAST, 1.0);
-            self.bps = self.bps.min(signals.service * share);
+            // On top of what an unsteady link leaves unused anyway.
+            self.bps = self.bps.min(signals.service * share * self.headroom.share() / SHARE_MAX);
         } else {
             match signals.phase {
                 Phase::Measured => {
-                    let goal = signals.service * FILL_SHARE;
+                    let goal = signals.service * self.headroom.share();
                     self.bps += (goal - self.bps) * (1.0 - (-passed / APPROACH_S).exp());
                 }
                 Phase::Unfilled => {
