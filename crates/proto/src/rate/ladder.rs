@@ -29,6 +29,15 @@ pub const RUNGS: [Rung; 5] = [
     Rung { bitrate_min: Bitrate(0), height: 180, fps: 15 },
 ];
 
+/// Whether the size may change now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A key frame would not wait.
+    Allowed,
+    /// It is put off.
+    Put,
+}
+
 /// | state | rate below the rung's least | within | at or above the next rung's least |
 /// |---|---|---|---|
 /// | `Steady` | `Falling` | - | `Rising` |
@@ -63,11 +72,15 @@ impl Ladder {
         Self { camera, camera_fps: camera_fps.max(1), rung: rung_for(rate), state: State::Steady }
     }
 
-    pub(super) fn handle_rate(&mut self, rate: Bitrate, now: Instant) {
+    pub(super) fn handle_rate(&mut self, rate: Bitrate, change: Change, now: Instant) {
         let above = self.rung.checked_sub(1).map(|above| RUNGS[above].bitrate_min);
         self.state = if rate < RUNGS[self.rung].bitrate_min {
             match self.state {
-                State::Falling { since, most } => State::Falling { since, most: most.max(rate) },
+                State::Falling { since, most } => {
+                    // What was kept before the change was put off tells nothing of when it comes.
+                    let most = if change == Change::Put { rate } else { most.max(rate) };
+                    State::Falling { since, most }
+                }
                 State::Steady | State::Rising { .. } => State::Falling { since: now, most: rate },
             }
         } else if above.is_some_and(|above| rate >= above) {
@@ -78,6 +91,9 @@ impl Ladder {
         } else {
             State::Steady
         };
+        if change == Change::Put {
+            return;
+        }
         match self.state {
             State::Falling { since, most } if since + DOWN_AFTER <= now => self.step_to(most),
             State::Rising { since, least } if since + UP_AFTER <= now => self.step_to(least),
@@ -128,7 +144,7 @@ mod tests {
     fn climbed(rates: &[(u32, u32)]) -> (u32, u32) {
         let mut ladder = Ladder::new(Size::new(1280, 720), 30, Bitrate::from_kbps(1000));
         for &(at_ms, kbps) in rates {
-            ladder.handle_rate(Bitrate::from_kbps(kbps), start() + MS * at_ms);
+            ladder.handle_rate(Bitrate::from_kbps(kbps), Change::Allowed, start() + MS * at_ms);
         }
         (ladder.size().height, ladder.fps())
     }
@@ -149,6 +165,21 @@ mod tests {
         ] {
             assert_eq!(climbed(rates), want, "{rates:?}");
         }
+    }
+
+    #[test]
+    fn a_change_that_is_put_off_goes_by_the_rate_when_it_comes() {
+        let mut ladder = Ladder::new(Size::new(1280, 720), 30, Bitrate::from_kbps(4000));
+        for (at_ms, kbps, change) in [
+            (0, 1700, Change::Allowed),
+            (100, 400, Change::Put),
+            (900, 300, Change::Put),
+            (901, 300, Change::Allowed),
+        ] {
+            assert_eq!(ladder.size().height, 720, "at {at_ms} ms");
+            ladder.handle_rate(Bitrate::from_kbps(kbps), change, start() + MS * at_ms);
+        }
+        assert_eq!(ladder.size().height, 270);
     }
 
     #[test]
