@@ -6,7 +6,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Writes the log to standard error; `FARWHEEL_ROBOT_LOG` chooses what (`info` without it).
 pub fn start(process: &'static str) {
-    let filter = EnvFilter::try_from_env("FARWHEEL_ROBOT_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    let filter = EnvFilter::try_from_env("FARWHEEL_ROBOT_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(format!("error,{},{DEFAULT}", farwheel_peer::LOG_DIRECTIVES)));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -29,4 +30,4 @@ pub fn panic_ends_process() {
 
 /// Ours. What the connections say for themselves is told by the room's task once for each change, and the engine's own
 /// log is for those who look for a fault in it.
-const DEFAULT: &str = "error,farwheel_robot=info,farwheel_peer=warn,farwheel_media=info,farwheel_proto=info";
+const DEFAULT: &str = "farwheel_robot=info,farwheel_peer=warn,farwheel_media=info,farwheel_proto=info";

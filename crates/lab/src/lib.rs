@@ -5,6 +5,7 @@
 //! * [`link`]: seeded links with delay, jitter, burst loss, reordering, duplication and partitions; cellular links by
 //!   trace, recorded or generated
 //! * [`emulator`]: the same links in real time, between two network namespaces
+//! * [`nat`]: robots and apps behind address translation, between network namespaces
 //! * [`drive`]: a driver, a rival, a signalling server, the robot's two processes and a car, with faults and an
 //!   oracle that watches every pulse
 //! * [`video`]: a camera's pictures over a cellular link, under the real rate control and repair
@@ -16,4 +17,5 @@ pub mod clock;
 pub mod drive;
 pub mod emulator;
 pub mod link;
+pub mod nat;
 pub mod video;

@@ -5,3 +5,4 @@
 mod app;
 mod browser;
 mod harness;
+mod nat;
