@@ -364,6 +364,7 @@ impl Thread {
         if let (Some(command), Some(link)) = (command, &link) {
             // Not connected any more: the robot's failsafe acts on the silence, and nothing is queued.
             link.connection.send(Channel::Control, Bytes::copy_from_slice(&command.encode())).ok();
+            tracing::trace!(target: "measure", sequence = command.sequence, "command sent");
             if let Some(changed) = self.changed_at.take() {
                 lock(&link.figures).handle_stick(changed.elapsed());
             }
