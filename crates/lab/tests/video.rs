@@ -133,7 +133,7 @@ fn on_generated_uplinks_the_picture_is_nearly_as_fresh_as_can_be() {
         for seed in seeds {
             let up = class.generate(seed, 60);
             let end = VirtualTime::from_ms(SECONDS * 1000);
-            let best = picture_age(&oracle(&up, Duration::from_millis(25), 30, 2500, end), end);
+            let best = picture_age(&oracle(&up, Duration::from_millis(25), 30, 2500, end), LEFT_OUT, end);
             let report = run(up);
             let what = format!("{} seed {seed}: {}, best {best}", class.name, report.picture_age);
             assert!(report.picture_age.p50 <= best.p50 + 50.0, "{what}");

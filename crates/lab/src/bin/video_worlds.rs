@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use farwheel_lab::clock::VirtualTime;
 use farwheel_lab::link::{Class, Trace};
-use farwheel_lab::video::{Mode, Points, Report, Scenario, oracle, picture_age, svg};
+use farwheel_lab::video::{LEFT_OUT, Mode, Points, Report, Scenario, oracle, picture_age, svg};
 use farwheel_proto::video::Bitrate;
 
 /// Seeds of the generator that always run.
@@ -109,7 +109,7 @@ fn scenarios(options: &Options) -> Result<Vec<(String, Scenario)>, String> {
 fn best(scenario: &Scenario) -> Points {
     let end = VirtualTime::ZERO.after(scenario.duration);
     let bytes = 600_000 / 8 / scenario.fps as usize;
-    picture_age(&oracle(&scenario.up, scenario.delay, scenario.fps, bytes, end), end)
+    picture_age(&oracle(&scenario.up, scenario.delay, scenario.fps, bytes, end), LEFT_OUT, end)
 }
 
 fn row(name: &str, sender: &str, report: &Report, best: Points) {
@@ -132,6 +132,6 @@ fn draw(folder: &Path, title: &str, report: &Report) -> Result<(), String> {
     let name: String = title.chars().map(|c| if c.is_alphanumeric() || c == '.' { c } else { '-' }).collect();
     let path = folder.join(format!("{name}.svg"));
     std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&path, svg(title, report)))
+        .and_then(|()| std::fs::write(&path, svg(title, &report.curves(), &report.shown)))
         .map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -67,21 +67,21 @@ pub fn ages(shown: &[Shown], from: VirtualTime, until: VirtualTime) -> Vec<(Virt
     ages
 }
 
-/// Percentiles of the age, without the beginning.
-pub fn picture_age(shown: &[Shown], until: VirtualTime) -> Points {
-    Points::of(ages(shown, LEFT_OUT, until).into_iter().map(|(_, age)| age))
+/// Percentiles of the age in this time.
+pub fn picture_age(shown: &[Shown], from: VirtualTime, until: VirtualTime) -> Points {
+    Points::of(ages(shown, from, until).into_iter().map(|(_, age)| age))
 }
 
-/// Percentiles of shown minus captured, without the beginning.
-pub fn frame_delay(shown: &[Shown]) -> Points {
-    Points::of(shown.iter().filter(|p| p.at >= LEFT_OUT).map(|p| p.at.since(p.captured)))
+/// Percentiles of shown minus captured in this time.
+pub fn frame_delay(shown: &[Shown], from: VirtualTime, until: VirtualTime) -> Points {
+    Points::of(shown.iter().filter(|p| from <= p.at && p.at < until).map(|p| p.at.since(p.captured)))
 }
 
-/// Sum of the gaps above 200 ms between shown pictures, without the beginning.
-pub fn stall(shown: &[Shown]) -> Duration {
+/// Sum of the gaps above 200 ms between shown pictures that ended in this time.
+pub fn stall(shown: &[Shown], from: VirtualTime, until: VirtualTime) -> Duration {
     shown
         .windows(2)
-        .filter(|w| w[1].at >= LEFT_OUT)
+        .filter(|w| from <= w[1].at && w[1].at < until)
         .map(|w| w[1].at.since(w[0].at))
         .filter(|gap| *gap > STALL_MIN)
         .sum()
@@ -128,8 +128,8 @@ mod tests {
         let ages = ages(&shown, MS(3000), MS(3600));
         let at = |ms: u64| ages[(ms as usize - 3000) / 5].1.as_millis();
         assert_eq!([at(3000), at(3095), at(3100), at(3495), at(3500)], [50, 145, 40, 435, 40]);
-        assert_eq!(stall(&shown), Duration::from_millis(400));
-        assert_eq!(frame_delay(&shown).p50, 40.0);
+        assert_eq!(stall(&shown, MS(3000), MS(3600)), Duration::from_millis(400));
+        assert_eq!(frame_delay(&shown, MS(3000), MS(3600)).p50, 40.0);
     }
 
     #[test]

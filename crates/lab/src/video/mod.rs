@@ -21,7 +21,7 @@ use receiver::{Back, Receiver};
 use sender::{Outgoing, Sender};
 
 pub use figures::{LEFT_OUT, Points, Shown, ages, frame_delay, oracle, picture_age, stall};
-pub use plot::svg;
+pub use plot::{Curve, svg};
 
 /// Time between two reports: 100 ms costs 15 % in the 95th percentile of the age (simulated).
 pub(crate) const FEEDBACK: Duration = Duration::from_millis(25);
@@ -368,9 +368,9 @@ impl<'a> World<'a> {
         let carried = delivered.iter().map(|(_, bytes)| *bytes as f64 * 8.0).sum::<f64>();
         let counters = self.sender.counters();
         Report {
-            picture_age: picture_age(&self.shown, end),
-            frame_delay: frame_delay(&self.shown),
-            stall: stall(&self.shown),
+            picture_age: picture_age(&self.shown, LEFT_OUT, end),
+            frame_delay: frame_delay(&self.shown, LEFT_OUT, end),
+            stall: stall(&self.shown, LEFT_OUT, end),
             utilisation: carried / usable.max(1.0),
             control: Points::of(self.control),
             telemetry: Points::of(self.telemetry),

@@ -5,4 +5,5 @@
 mod app;
 mod browser;
 mod harness;
+mod link;
 mod nat;
