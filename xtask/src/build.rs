@@ -72,6 +72,10 @@ pub(crate) struct Measured {
     pub(crate) texture: PathBuf,
     /// Times the way of a picture to the graphics card.
     pub(crate) upload: PathBuf,
+    /// Makes two namespaces with a link between them.
+    pub(crate) emulator: PathBuf,
+    /// Computes figures from what was logged.
+    pub(crate) report: PathBuf,
 }
 
 /// Builds the programs and the examples that measure, all at once: they share one build of their dependencies.
@@ -81,12 +85,14 @@ pub(crate) struct Measured {
 pub(crate) fn measured(profile: Profile) -> Result<Measured> {
     let mut args = vec!["build", "--locked", "--workspace"];
     args.extend(["--bin", "farwheel", "--bin", "farwheel-robot", "--bin", "farwheel-signaling"]);
+    args.extend(["--bin", "link_emulator", "--bin", "link_report"]);
     args.extend(["--example", "texture", "--example", "upload"]);
     args.extend(profile.option());
     cargo(&args)?;
     let examples = profile.folder()?.join("examples");
     let (texture, upload) = (examples.join("texture"), examples.join("upload"));
-    Ok(Measured { programs: Binaries::of(profile)?, texture, upload })
+    let (emulator, report) = (profile.folder()?.join("link_emulator"), profile.folder()?.join("link_report"));
+    Ok(Measured { programs: Binaries::of(profile)?, texture, upload, emulator, report })
 }
 
 /// Runs cargo at the workspace's root.
@@ -94,12 +100,20 @@ pub(crate) fn measured(profile: Profile) -> Result<Measured> {
 /// # Errors
 /// If it can't be started or fails.
 pub(crate) fn cargo(args: &[&str]) -> Result<()> {
-    run(Command::new(cargo_program()).args(args))
+    run(cargo_command().args(args))
 }
 
-/// The cargo that runs us.
-pub(crate) fn cargo_program() -> String {
-    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+/// The cargo that runs us, without what it told us about our own package: some build scripts (ring's) look at that and
+/// would build again what the user's own cargo has built.
+pub(crate) fn cargo_command() -> Command {
+    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    for (name, _) in std::env::vars_os() {
+        let is_ours = |prefix: &str| name.to_string_lossy().starts_with(prefix);
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].into_iter().any(is_ours) {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// Runs a command at the workspace's root with its output shown.

@@ -4,6 +4,7 @@
 mod bench;
 mod build;
 mod demo;
+mod held;
 mod packages;
 mod process;
 mod step;

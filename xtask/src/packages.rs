@@ -63,6 +63,9 @@ pub(crate) const PEERS: Set = Set {
     ],
 };
 
+/// A place for Python packages that Debian does not have.
+pub(crate) const VENV: Set = Set { purpose: "measure aiortc beside us", names: &["python3-venv"] };
+
 /// Where no Node.js is on the PATH.
 pub(crate) const NODE: Set = Set { purpose: "drive the browser", names: &["nodejs", "npm"] };
 

@@ -67,6 +67,11 @@ impl Running {
         }
     }
 
+    /// Takes over a program that runs, whose errors go to `log`.
+    pub(crate) fn of(name: &str, child: Child, log: &Path) -> Self {
+        Self { name: name.to_owned(), child, log: log.to_owned() }
+    }
+
     /// Waits for the end; `None` if it still runs after `patience`.
     ///
     /// # Errors

@@ -1,9 +1,12 @@
 //! `cargo xtask bench`: the figures of docs/MEASUREMENTS.md, beside peers measured on the same machine in the same run.
 
+mod link;
 mod loopback;
+mod lte;
 mod machine;
 mod peers;
 mod report;
+mod road;
 mod virtual_time;
 
 use anyhow::Result;
@@ -20,6 +23,10 @@ pub(crate) struct Args {
 enum Which {
     /// Frame delay and picture age over loopback, beside GStreamer and Chromium.
     Loopback(loopback::Args),
+    /// Picture age over cellular links in real time, beside Chromium, GStreamer and aiortc; needs root.
+    Lte(lte::Args),
+    /// Whether the bounds on links of a known kind are met: steady, steps, an outage, loss; needs root.
+    Link(link::Args),
     /// Picture age over cellular links in virtual time, beside the age that no sender can beat.
     Virtual(virtual_time::Args),
 }
@@ -31,6 +38,8 @@ enum Which {
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.which {
         Which::Loopback(args) => loopback::run(args),
+        Which::Lte(args) => lte::run(args),
+        Which::Link(args) => link::run(args),
         Which::Virtual(args) => virtual_time::run(args),
     }
 }

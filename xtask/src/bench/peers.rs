@@ -13,7 +13,7 @@ use crate::process::Running;
 /// Debian's interpreter: the one that has the GStreamer bindings.
 const PYTHON: &str = "/usr/bin/python3";
 
-fn scripts() -> PathBuf {
+pub(super) fn scripts() -> PathBuf {
     crate::root().join("crates/lab/peers")
 }
 
