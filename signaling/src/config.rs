@@ -54,6 +54,10 @@ pub struct Settings {
     /// Serve TURN over TCP too, and over TLS where there is a certificate; on the same port [default: true]
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", env = "FARWHEEL_SIGNALING_TURN_TCP")]
     pub turn_tcp: Option<bool>,
+    /// Second address of this machine, so that clients can tell all kinds of NAT apart (RFC 5780); --turn-listen needs an
+    /// address then [default: what one address can tell]
+    #[arg(long, value_name = "ADDRESS", env = "FARWHEEL_SIGNALING_STUN_SECOND_IP")]
+    pub stun_second_ip: Option<IpAddr>,
     /// UDP ports for relaying [default: 49152-65535]
     #[arg(long, value_name = "FIRST-LAST", env = "FARWHEEL_SIGNALING_RELAY_PORTS")]
     pub relay_ports: Option<String>,
@@ -136,6 +140,7 @@ impl Settings {
             external_ip: self.external_ip.or(lower.external_ip),
             turn_listen: self.turn_listen.or(lower.turn_listen),
             turn_tcp: self.turn_tcp.or(lower.turn_tcp),
+            stun_second_ip: self.stun_second_ip.or(lower.stun_second_ip),
             relay_ports: self.relay_ports.or(lower.relay_ports),
             turn_allow_private: self.turn_allow_private.or(lower.turn_allow_private),
             turn_kbps: self.turn_kbps.or(lower.turn_kbps),
@@ -262,10 +267,19 @@ impl TryFrom<Settings> for Config {
             None if upstream.is_some() => None,
             None => Some(listen),
         };
+        if let (Some(second), Some(at)) = (settings.stun_second_ip, turn_listen)
+            && (at.ip().is_unspecified() || at.ip() == second || at.is_ipv4() != second.is_ipv4())
+        {
+            bail!(
+                "stun-second-ip {second} needs another address of its kind in turn-listen (or listen), which has {}",
+                at.ip()
+            );
+        }
         let ports = settings.relay_ports.as_deref().map(parse_ports).transpose()?.unwrap_or(RELAY_PORTS);
         let relay = turn_listen.map(|at: SocketAddr| turn::Config {
             listen: at,
             external_ip: settings.external_ip,
+            second_ip: settings.stun_second_ip,
             ports,
             peers: if settings.turn_allow_private.unwrap_or(at.ip().is_loopback()) {
                 turn::Peers::Any

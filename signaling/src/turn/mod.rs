@@ -6,6 +6,7 @@
 //! makes the passwords.
 
 mod credentials;
+mod discovery;
 mod guard;
 mod policy;
 mod relay;
@@ -28,6 +29,7 @@ use webrtc_util::Conn;
 
 pub(crate) use self::credentials::Own;
 pub use self::credentials::{IceSource, Secret, Upstream};
+use self::discovery::{Discovery, Place};
 use self::guard::{Guard, Verdict};
 use self::relay::{Book, Client, ClientLeg, Current, Sockets, Transport};
 pub(crate) use self::stream::{WRITE_MAX, is_turn};
@@ -39,7 +41,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Address that clients and their peers reach this machine at; without one the machine's own.
     pub external_ip: Option<IpAddr>,
-    /// Ports to relay from.
+    /// Second address of this machine, where it answers Binding requests on the same ports.
+    pub second_ip: Option<IpAddr>,
+    /// Ports to relay from, and to answer Binding requests from.
     pub ports: RangeInclusive<u16>,
     /// Whom to relay to.
     pub peers: Peers,
@@ -67,6 +71,7 @@ const CHANNEL_LIFE: Duration = Duration::from_secs(600);
 /// The socket, and what all ways to the server have in common.
 pub(crate) struct Relay {
     socket: Arc<UdpSocket>,
+    discovery: Arc<Discovery>,
     shared: Arc<Shared>,
 }
 
@@ -99,6 +104,7 @@ impl Census {
 impl Relay {
     pub(crate) async fn bind(config: Config) -> io::Result<Self> {
         let socket = Arc::new(UdpSocket::bind(config.listen).await?);
+        let discovery = Arc::new(Discovery::bind(&socket, &config).await?);
         let book = Arc::new(Book::default());
         let guard = Arc::new(Guard::new(config.secret.clone(), config.peers, Arc::clone(&book)));
         let shared = Shared {
@@ -108,7 +114,7 @@ impl Relay {
             streams: stream::Census::default(),
             closing: watch::Sender::new(false),
         };
-        Ok(Self { socket, shared: Arc::new(shared) })
+        Ok(Self { socket, discovery, shared: Arc::new(shared) })
     }
 
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
@@ -128,9 +134,16 @@ impl Relay {
     pub(crate) async fn run(self) -> io::Result<()> {
         let leg = ClientLeg { socket: Arc::clone(&self.socket), book: Arc::clone(&self.shared.book) };
         let desk = Desk::new(&self.shared, Transport::Datagrams, Arc::new(leg), self.socket.local_addr()?);
+        let mut others = Arc::clone(&self.discovery).serve_others();
         let mut buffer = vec![0; MESSAGE_MAX];
         loop {
-            match self.socket.recv_from(&mut buffer).await {
+            let received = tokio::select! {
+                received = self.socket.recv_from(&mut buffer) => received,
+                // Never, or by a panic there: the relay goes on without.
+                Some(_) = others.join_next() => continue,
+            };
+            match received {
+                Ok((bytes, from)) if self.discovery.answer(&buffer[..bytes], from, Place::MAIN) => {}
                 Ok((bytes, from)) => desk.handle(&buffer[..bytes], from).await,
                 Err(error) => {
                     // On Linux an unconnected socket reports only its own trouble, such as a lack of memory.

@@ -165,6 +165,16 @@ pub(super) struct Sockets {
 /// Ports tried before a relay is refused.
 const PORT_TRIES: usize = 32;
 
+/// This machine's address towards `client`: only the route counts, nothing is sent.
+pub(super) fn local_ip(client: SocketAddr) -> io::Result<IpAddr> {
+    let client = SocketAddr::new(client.ip().to_canonical(), client.port());
+    let any: IpAddr =
+        if client.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let probe = std::net::UdpSocket::bind((any, 0))?;
+    probe.connect(client)?;
+    Ok(probe.local_addr()?.ip())
+}
+
 impl Sockets {
     /// This machine's address towards the client, in the family wanted.
     fn local_ip(&self, client: SocketAddr, wants_v4: bool) -> io::Result<IpAddr> {
@@ -173,20 +183,14 @@ impl Sockets {
             return Ok(bound);
         }
         let client = SocketAddr::new(client.ip().to_canonical(), client.port());
-        let (any, towards): (IpAddr, _) = match (wants_v4, bound.is_loopback()) {
-            (true, true) => return Ok(Ipv4Addr::LOCALHOST.into()),
-            (false, true) => return Ok(Ipv6Addr::LOCALHOST.into()),
-            (true, false) if client.is_ipv4() => (Ipv4Addr::UNSPECIFIED.into(), client),
-            (false, false) if client.is_ipv6() => (Ipv6Addr::UNSPECIFIED.into(), client),
-            // Anywhere far: only the route counts, nothing is sent.
-            (true, false) => (Ipv4Addr::UNSPECIFIED.into(), ([1, 1, 1, 1], 9).into()),
-            (false, false) => {
-                (Ipv6Addr::UNSPECIFIED.into(), ([0x2606, 0x4700, 0x4700, 0, 0, 0, 0, 0x1111], 9).into())
-            }
-        };
-        let probe = std::net::UdpSocket::bind((any, 0))?;
-        probe.connect(towards)?;
-        Ok(probe.local_addr()?.ip())
+        match (wants_v4, bound.is_loopback()) {
+            (true, true) => Ok(Ipv4Addr::LOCALHOST.into()),
+            (false, true) => Ok(Ipv6Addr::LOCALHOST.into()),
+            _ if client.is_ipv4() == wants_v4 => local_ip(client),
+            // Anywhere far.
+            (true, false) => local_ip(([1, 1, 1, 1], 9).into()),
+            (false, false) => local_ip(([0x2606, 0x4700, 0x4700, 0, 0, 0, 0, 0x1111], 9).into()),
+        }
     }
 
     async fn bind(&self, ip: IpAddr, requested: u16) -> io::Result<UdpSocket> {

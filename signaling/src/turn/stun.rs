@@ -1,6 +1,6 @@
 //! As much of STUN (RFC 8489) as it takes to judge a datagram and to refuse it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::credentials::hmac_sha1;
 
@@ -76,6 +76,21 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// A success response to this request.
+    pub(super) fn accept(&self) -> Reply {
+        self.reply(0x0100)
+    }
+
+    fn reply(&self, class: u16) -> Reply {
+        let kind = class | self.method & 0x000F | (self.method & 0x0070) << 1 | (self.method & 0x0F80) << 2;
+        let mut bytes = Vec::with_capacity(160);
+        bytes.extend(kind.to_be_bytes());
+        bytes.extend([0, 0]);
+        bytes.extend(COOKIE.to_be_bytes());
+        bytes.extend(self.transaction());
+        Reply { bytes }
+    }
+
     pub(super) fn transaction(&self) -> [u8; 12] {
         *self.raw[8..].first_chunk().expect("the header was checked")
     }
@@ -128,15 +143,9 @@ impl<'a> Message<'a> {
 
     /// An error response to this request.
     pub(super) fn refuse(&self, code: u16, reason: &str) -> Reply {
-        let kind = 0x0110 | self.method & 0x000F | (self.method & 0x0070) << 1 | (self.method & 0x0F80) << 2;
-        let mut bytes = Vec::with_capacity(160);
-        bytes.extend(kind.to_be_bytes());
-        bytes.extend([0, 0]);
-        bytes.extend(COOKIE.to_be_bytes());
-        bytes.extend(self.transaction());
         let mut value = vec![0, 0, (code / 100) as u8, (code % 100) as u8];
         value.extend(reason.as_bytes());
-        Reply { bytes }.with(ERROR_CODE, &value)
+        self.reply(0x0110).with(ERROR_CODE, &value)
     }
 }
 
@@ -155,6 +164,22 @@ impl Reply {
         self
     }
 
+    /// Adds an address, as it is (RFC 8489 section 14.1).
+    pub(super) fn with_address(self, kind: u16, address: SocketAddr) -> Self {
+        self.with(kind, &address_value(address, 0, &[0; 16]))
+    }
+
+    /// Adds an address, hidden from gateways that would rewrite it (RFC 8489 section 14.2).
+    pub(super) fn with_xor_address(self, kind: u16, address: SocketAddr) -> Self {
+        let mask: [u8; 16] = self.bytes[4..20].try_into().expect("the header is there");
+        let value = address_value(address, (COOKIE >> 16) as u16, &mask);
+        self.with(kind, &value)
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Asks for a login.
     pub(super) fn challenge(self, realm: &str, nonce: &str) -> Vec<u8> {
         self.with(REALM, realm.as_bytes()).with(NONCE, nonce.as_bytes()).bytes
@@ -169,6 +194,16 @@ impl Reply {
     fn set_length(&mut self, length: usize) {
         self.bytes[2..4].copy_from_slice(&(length as u16).to_be_bytes());
     }
+}
+
+fn address_value(address: SocketAddr, port_mask: u16, ip_mask: &[u8; 16]) -> Vec<u8> {
+    let port = (address.port() ^ port_mask).to_be_bytes();
+    let (family, ip) = match address.ip().to_canonical() {
+        IpAddr::V4(ip) => (1, ip.octets().to_vec()),
+        IpAddr::V6(ip) => (2, ip.octets().to_vec()),
+    };
+    let ip = ip.iter().zip(ip_mask).map(|(byte, mask)| byte ^ mask);
+    [0, family].into_iter().chain(port).chain(ip).collect()
 }
 
 #[cfg(test)]

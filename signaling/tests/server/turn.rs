@@ -68,6 +68,54 @@ async fn the_address_in_hello_is_the_socket_and_answers_stun() {
     assert!(answer[20..bytes].windows(12).any(|window| window == mapped), "{:?}", &answer[..bytes]);
 }
 
+/// Asks for an answer from elsewhere (RFC 5780 section 7.2); where it came from, and OTHER-ADDRESS.
+async fn ask(socket: &UdpSocket, server: SocketAddr, change: u8) -> (SocketAddr, SocketAddr) {
+    let request = [
+        0, 1, 0, 8, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 3, 0, 4, 0, 0, 0,
+        change,
+    ];
+    socket.send_to(&request, server).await.unwrap();
+    let mut answer = [0; 100];
+    let (bytes, from) = soon("Binding response", socket.recv_from(&mut answer)).await.unwrap();
+    assert_eq!(answer[..2], [1, 1]);
+    let address = |kind: [u8; 2]| {
+        let at = answer[20..bytes].chunks(12).find(|attribute| attribute[..2] == kind).expect("it is there");
+        SocketAddr::from(([at[8], at[9], at[10], at[11]], u16::from_be_bytes([at[6], at[7]])))
+    };
+    assert_eq!(address([0x80, 0x2b]), from, "RESPONSE-ORIGIN");
+    (from, address([0x80, 0x2c]))
+}
+
+#[tokio::test]
+async fn an_answer_comes_from_the_port_and_the_address_that_were_asked_for() {
+    let second = [127, 0, 0, 2];
+    let server = start(Settings { stun_second_ip: Some(second.into()), ..loopback() }).await;
+    let (at, socket) = (server.turn.unwrap(), UdpSocket::bind("0.0.0.0:0").await.unwrap());
+    let (from, other) = ask(&socket, at, 0).await;
+    assert_eq!((from, other.ip()), (at, second.into()));
+    assert!(other.port() != at.port());
+    assert_eq!(ask(&socket, at, 2).await.0, SocketAddr::new(at.ip(), other.port()));
+    assert_eq!(ask(&socket, at, 4).await.0, SocketAddr::from((second, at.port())));
+    assert_eq!(ask(&socket, at, 6).await.0, other);
+    // The other sockets answer too, and change as they are asked.
+    assert_eq!(ask(&socket, other, 0).await, (other, at));
+    assert_eq!(ask(&socket, other, 6).await.0, at);
+}
+
+#[tokio::test]
+async fn with_one_address_there_is_another_port_and_no_other_address() {
+    let server = start(loopback()).await;
+    let (at, socket) = (server.turn.unwrap(), udp().await);
+    let (from, other) = ask(&socket, at, 0).await;
+    assert_eq!((from, other.ip()), (at, at.ip()));
+    assert_eq!(ask(&socket, at, 2).await.0, other);
+    // What cannot be done is not answered: the next answer is that to the next request.
+    let change_ip =
+        [0, 1, 0, 8, 0x21, 0x12, 0xa4, 0x42, 9, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 3, 0, 4, 0, 0, 0, 4];
+    socket.send_to(&change_ip, at).await.unwrap();
+    assert_eq!(ask(&socket, at, 0).await.0, at);
+}
+
 #[tokio::test]
 async fn an_allocation_relays_both_ways_and_ends_with_its_client() {
     let server = start(loopback()).await;
