@@ -9,6 +9,7 @@ use farwheel_peer::{
 };
 use farwheel_proto::signaling::IceServer;
 use farwheel_proto::video::{Bitrate, Size};
+use farwheel_signaling::config::Settings;
 
 use crate::support::{loopback, soon, start};
 use crate::turn_streams::{Certified, ice, ice_over_tls};
@@ -125,4 +126,63 @@ async fn a_relay_over_tcp_is_preferred_to_one_over_tls() {
     let pair = Pair::connect(servers, Some(certified.path("cert.pem"))).await;
     assert_eq!(pair.relays(), [Some(RelayTransport::Tcp); 2]);
     pair.close().await;
+}
+
+/// Debian's coturn with the password scheme that the server makes credentials for.
+struct Coturn {
+    process: std::process::Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Coturn {
+    async fn start(secret: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = std::process::Command::new("/usr/bin/turnserver");
+        command.args(["-n", "--no-cli", "--no-tls", "--no-dtls", "--log-file", "stdout", "--realm", "other"]);
+        command.args(["--use-auth-secret", "--static-auth-secret", secret, "--allow-loopback-peers"]);
+        command.args(["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1"]);
+        command.args(["--listening-port", &port.to_string()]);
+        command.arg("--userdb").arg(folder.path().join("db")).arg("--pidfile").arg(folder.path().join("pid"));
+        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+        let process = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+        let coturn = Self { process, port, _folder: folder };
+        soon("coturn", async {
+            while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        coturn
+    }
+}
+
+impl Drop for Coturn {
+    fn drop(&mut self) {
+        // It runs until it is told to end.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_external_coturn_relays_by_one_line_of_configuration() {
+    if !std::path::Path::new("/usr/bin/turnserver").exists() {
+        println!("SKIPPED: turnserver is not installed; `cargo xtask test` installs it (package coturn)");
+        return;
+    }
+    let coturn = Coturn::start("north wind").await;
+    let at = format!("127.0.0.1:{}", coturn.port);
+    let line = format!("stun:{at},turn:{at}?transport=udp,turn:{at}?transport=tcp north wind");
+    let server = start(Settings { external_turn: Some(line), ..loopback() }).await;
+    assert_eq!(server.turn, None, "the built-in one is off");
+    let ice = ice(&server).await;
+    for (marks, want) in
+        [(&["stun:", "turn:"][..], RelayTransport::Udp), (&["transport=tcp"], RelayTransport::Tcp)]
+    {
+        let pair = Pair::connect(only(&ice, marks), None).await;
+        assert_eq!(pair.relays(), [Some(want); 2]);
+        pair.close().await;
+    }
 }
