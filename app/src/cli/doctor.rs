@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use farwheel_media::encode::{Assembler, assembler};
 use farwheel_peer::signaling::{self, Client, IceServer, Role};
 use serde_json::json;
@@ -16,9 +16,14 @@ use crate::model::lobby::Room;
 use crate::session::problem;
 use crate::settings::Store;
 
+mod nat;
+
 /// Arguments of `farwheel doctor`.
 #[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Doctor {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Also try to reach this signalling server and its STUN servers.
     #[arg(long, env = "FARWHEEL_SERVER", value_name = "URL")]
     server: Option<String>,
@@ -31,6 +36,12 @@ pub(super) struct Doctor {
     /// Answer as JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum What {
+    /// Name the kind of NAT that this computer is behind, and what to expect of it.
+    Nat(nat::Nat),
 }
 
 /// What one look found.
@@ -78,6 +89,9 @@ impl Finding {
 }
 
 pub(super) fn run(args: &Doctor) -> anyhow::Result<Exit> {
+    if let Some(What::Nat(args)) = &args.what {
+        return nat::run(args);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut findings = vec![display(), graphics(&runtime), codec(), gamepads(), settings()];
     match &args.server {
@@ -200,6 +214,23 @@ fn settings() -> Finding {
 }
 
 async fn server_findings(server: &str, token: Option<String>, ca: Option<PathBuf>) -> Vec<Finding> {
+    match join(server, token, ca).await {
+        Err(problem) => vec![Finding::bad("server", problem.what, problem.remedy)],
+        Ok((ice_servers, took)) => {
+            let ms = took.as_millis();
+            let mut findings = vec![Finding::good("server", format!("{server} lets you in, in {ms} ms."))];
+            findings.extend(tokio::task::spawn_blocking(move || stun(&ice_servers)).await.ok());
+            findings
+        }
+    }
+}
+
+/// Enters a room of its own, and leaves; the STUN and TURN servers, and how long that took.
+async fn join(
+    server: &str,
+    token: Option<String>,
+    ca: Option<PathBuf>,
+) -> Result<(Vec<IceServer>, Duration), Problem> {
     let room = format!("doctor-{}", std::process::id()).parse().expect("letters, digits and a dash");
     let config = signaling::Config {
         server: server.into(),
@@ -209,10 +240,7 @@ async fn server_findings(server: &str, token: Option<String>, ca: Option<PathBuf
         token,
         ca,
     };
-    if let Err(error) = config.check() {
-        let problem = problem::unusable(&error);
-        return vec![Finding::bad("server", problem.what, problem.remedy)];
-    }
+    config.check().map_err(|error| problem::unusable(&error))?;
     let start = Instant::now();
     let (client, mut events) = Client::connect(config);
     let answer = tokio::time::timeout(SERVER_MAX, async {
@@ -230,19 +258,8 @@ async fn server_findings(server: &str, token: Option<String>, ca: Option<PathBuf
     })
     .await;
     client.leave();
-    match answer {
-        Err(_) => {
-            let problem = problem::unreachable(server, "timed out");
-            vec![Finding::bad("server", problem.what, problem.remedy)]
-        }
-        Ok(Err(problem)) => vec![Finding::bad("server", problem.what, problem.remedy)],
-        Ok(Ok(ice_servers)) => {
-            let ms = start.elapsed().as_millis();
-            let mut findings = vec![Finding::good("server", format!("{server} lets you in, in {ms} ms."))];
-            findings.extend(tokio::task::spawn_blocking(move || stun(&ice_servers)).await.ok());
-            findings
-        }
-    }
+    let ice_servers = answer.map_err(|_| problem::unreachable(server, "timed out"))??;
+    Ok((ice_servers, start.elapsed()))
 }
 
 fn robots(server: &str, rooms: Result<Vec<Room>, Problem>) -> Finding {

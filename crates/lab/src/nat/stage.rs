@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use super::{Internet, Kind, SERVER, Site};
+use super::{Internet, Kind, SERVER, SERVER_TWO, Site};
 use crate::emulator::Namespace;
 
 /// What was built.
@@ -105,6 +105,7 @@ impl Stage {
         std::fs::write(folder.join(KEY), key.serialize_pem())?;
         let mut serve = internet.server().command(&programs.signaling);
         serve.args(["serve", "--anonymous", "--listen", &format!("{SERVER}:443")]);
+        serve.args(["--stun-second-ip", &SERVER_TWO.to_string()]);
         // Several apps begin at once, from one address.
         serve.args(["--handshakes-per-second", "100"]);
         serve.arg("--cert").arg(folder.join(CERTIFICATE)).arg("--key").arg(folder.join(KEY));
@@ -158,6 +159,20 @@ impl Stage {
             way: if is_relayed { Way::Relayed(robot_relay, app_relay) } else { Way::Direct(path) },
             first_picture: Duration::from_secs_f64(first_ms / 1e3),
         })
+    }
+
+    /// What `farwheel doctor nat` says at `site`.
+    ///
+    /// # Errors
+    /// If it says nothing that can be read.
+    pub fn diagnose(&self, site: &Site) -> Result<Value> {
+        let mut doctor = self.command(site.host(), &self.programs.app);
+        doctor.args(["doctor", "nat", "--json"]);
+        self.add_server(&mut doctor);
+        let output = doctor.stdin(Stdio::null()).output().context("start the doctor")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "the doctor ended with {}: {said}", output.status);
+        serde_json::from_slice(&output.stdout).context("what the doctor says")
     }
 
     /// What the robot's log says of its own relay, for an app of this name.

@@ -44,6 +44,36 @@ fn without_a_nat_addresses_of_the_hosts_are_used_and_tls_passes_where_nothing_el
     assert_eq!(way(Kind::TlsOnly, Kind::TlsOnly), Way::Relayed(tls(), tls()));
 }
 
+#[test]
+fn the_doctor_names_what_it_is_behind() {
+    let kinds = [
+        Kind::Open,
+        Kind::FullCone,
+        Kind::AddressRestricted,
+        Kind::PortRestricted,
+        Kind::Symmetric,
+        Kind::NoUdp,
+        Kind::TlsOnly,
+    ];
+    let Some(scene) = Scene::without_robots("fwnd", &kinds) else { return };
+    std::thread::scope(|scope| {
+        let looks = kinds.map(|kind| {
+            let (stage, site) = (&scene.stage, &scene.sites[&kind]);
+            (kind, scope.spawn(move || stage.diagnose(site).unwrap()))
+        });
+        for (kind, look) in looks {
+            let said = look.join().unwrap();
+            println!("{kind}: {} {}", said["what"], said["expect"]);
+            let (nat, relay) = match kind {
+                Kind::NoUdp => ("no-udp", "TCP"),
+                Kind::TlsOnly => ("no-udp", "TLS"),
+                _ => (kind.name(), "UDP"),
+            };
+            assert_eq!((&said["nat"], &said["relay_over"]), (&nat.into(), &relay.into()), "behind {kind}");
+        }
+    });
+}
+
 /// The best that can be had: direct wherever packets can be made to pass both translations, else a relay that each side
 /// reaches by the best transport it has.
 fn is_best(meeting: &Meeting) -> bool {
@@ -69,13 +99,22 @@ struct Scene {
     stage: Stage,
     sites: HashMap<Kind, Site>,
     // Dropped last: the programs are in it.
-    _internet: Internet,
+    internet: Internet,
     _folder: TempDir,
 }
 
 impl Scene {
     /// An internet with a robot and a place for an app behind each kind; none where namespaces cannot be made.
     fn new(prefix: &str, kinds: &[Kind]) -> Option<Self> {
+        let mut scene = Self::without_robots(prefix, kinds)?;
+        for kind in kinds {
+            let site = scene.internet.attach(*kind).unwrap();
+            scene.stage.add_robot(site).unwrap();
+        }
+        Some(scene)
+    }
+
+    fn without_robots(prefix: &str, kinds: &[Kind]) -> Option<Self> {
         if let Some(obstacle) = obstacle() {
             println!("SKIPPED: {obstacle}");
             return None;
@@ -84,14 +123,9 @@ impl Scene {
         let programs = Programs::within(binary("farwheel").parent().unwrap()).unwrap();
         let mut internet =
             Internet::build(&format!("{prefix}{}", std::process::id()), Duration::ZERO).unwrap();
-        let mut stage = Stage::open(&internet, programs, folder.path()).unwrap();
-        let mut sites = HashMap::new();
-        for kind in kinds {
-            let site = internet.attach(*kind).unwrap();
-            stage.add_robot(site).unwrap();
-            sites.insert(*kind, internet.attach(*kind).unwrap());
-        }
-        Some(Self { stage, sites, _internet: internet, _folder: folder })
+        let stage = Stage::open(&internet, programs, folder.path()).unwrap();
+        let sites = kinds.iter().map(|kind| (*kind, internet.attach(*kind).unwrap())).collect();
+        Some(Self { stage, sites, internet, _folder: folder })
     }
 
     /// One app at each site at the same time, each with another robot; then each with the next one.
