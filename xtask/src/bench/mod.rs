@@ -4,6 +4,7 @@ mod link;
 mod loopback;
 mod lte;
 mod machine;
+mod nat;
 mod peers;
 mod report;
 mod road;
@@ -29,6 +30,8 @@ enum Which {
     Link(link::Args),
     /// Picture age over cellular links in virtual time, beside the age that no sender can beat.
     Virtual(virtual_time::Args),
+    /// Time to the first picture behind every pair of NATs; as root.
+    Nat(nat::Args),
 }
 
 /// Runs the chosen bench and writes its table into docs/MEASUREMENTS.md.
@@ -41,6 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Which::Lte(args) => lte::run(args),
         Which::Link(args) => link::run(args),
         Which::Virtual(args) => virtual_time::run(args),
+        Which::Nat(args) => nat::run(args),
     }
 }
 
