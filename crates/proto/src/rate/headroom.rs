@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 /// Share of the service rate to use on a steady link: the rest is for audio, repairs and the encoder's spread.
 pub(super) const SHARE_MAX: f64 = 0.88;
 /// Least share: below, the rate costs more sharpness than the queue costs freshness.
-const SHARE_MIN: f64 = 0.45;
+const SHARE_MIN: f64 = 0.4;
 /// A queue or stall this long is an event; it is over below [`super::target::QUEUE_MIN`].
-const EVENT: Duration = Duration::from_millis(40);
+const EVENT: Duration = Duration::from_millis(30);
 /// Given up at an event: this share is left of the share.
 const LEFT: f64 = 0.7;
 /// Won back a second, soon after an event and once there was none for a while.
@@ -20,7 +20,7 @@ const BACK_PER_S: f64 = 0.01;
 const BACK_CALM_PER_S: f64 = 0.06;
 const CALM_AFTER: Duration = Duration::from_secs(5);
 
-/// | state | queue above 40 ms | below 15 ms |
+/// | state | queue above 30 ms | below 15 ms |
 /// |---|---|---|
 /// | `Clear` | give up three tenths, `Queued` | - |
 /// | `Queued` | - | `Clear` |
@@ -82,7 +82,7 @@ mod tests {
     fn a_queue_costs_a_share_once_however_long_it_stands() {
         // Some of it has come back by then.
         let near = |a: f64, b: f64| (a - b).abs() < 0.015;
-        assert!(near(share([0, 40, 0]), SHARE_MAX), "not an event yet");
+        assert!(near(share([0, 30, 0]), SHARE_MAX), "not an event yet");
         assert!(near(share([0, 41]), SHARE_MAX * LEFT));
         assert!(near(share([0, 41, 20, 41, 300, 15, 41]), SHARE_MAX * LEFT));
         assert!(near(share([0, 41, 14, 41]), (SHARE_MAX * LEFT * LEFT).max(SHARE_MIN)), "a second one");

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 const REORDER_PACKETS: u64 = 2;
 /// A packet this late is not merely reordered.
 const REORDER_TIME: Duration = Duration::from_millis(5);
-/// Longest wait for a repair.
-const WAIT_MAX: Duration = Duration::from_millis(120);
+/// Longest wait for a repair: 64 ms of round trip leave time for two.
+const WAIT_MAX: Duration = Duration::from_millis(160);
+/// A wait in round trips: the second request goes out after 1.2, and its answer is there after 2.2.
+const WAIT_ROUND_TRIPS: f64 = 2.5;
 /// Shortest wait: on a path with next to no delay the ends' own scheduling takes this long.
 const WAIT_MIN: Duration = Duration::from_millis(25);
 /// Shortest time between two requests for one packet.
@@ -20,9 +22,9 @@ const MISSING_MAX: usize = 512;
 ///
 /// | round trip | requests per packet | given up after |
 /// |---|---|---|
-/// | up to 150 ms | 2, the second 1.2 round trips after the first | 2 round trips, 25 to 120 ms |
-/// | up to 300 ms | 1 | 120 ms |
-/// | above | 0 | 120 ms |
+/// | up to 150 ms | 2, the second 1.2 round trips after the first | 2.5 round trips, 25 to 160 ms |
+/// | up to 300 ms | 1 | 160 ms |
+/// | above | 0 | 160 ms |
 #[derive(Debug)]
 pub(super) struct Gaps {
     missing: BTreeMap<u64, Missing>,
@@ -125,7 +127,7 @@ impl Gaps {
     }
 
     fn wait(&self) -> Duration {
-        (self.rtt * 2).clamp(WAIT_MIN, WAIT_MAX)
+        self.rtt.mul_f64(WAIT_ROUND_TRIPS).clamp(WAIT_MIN, WAIT_MAX)
     }
 
     fn requests_max(&self) -> u32 {
