@@ -136,7 +136,9 @@ impl Session {
             measuring: farwheel_media::slot::Slot::new(),
         });
         if config.strip == Strip::Read {
-            video::measure(shared.measuring.clone(), Arc::clone(&shared.figures))?;
+            let robot = Arc::clone(&shared);
+            let camera = move || lock(&robot.status).camera_size();
+            video::measure(shared.measuring.clone(), Arc::clone(&shared.figures), camera)?;
         }
         // Full: 64 orders wait; further ones are refused and the user pushes the button again.
         let (orders, orders_rx) = mpsc::channel(64);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use farwheel_peer::Stats;
 use farwheel_proto::control::event::Camera;
 use farwheel_proto::control::telemetry::{Fast, Slow};
+use farwheel_proto::video::Size;
 
 use crate::model::Notice;
 use crate::model::connect::Problem;
@@ -118,6 +119,15 @@ pub struct Status {
 }
 
 impl Status {
+    /// Size of the pictures of the camera that is sent, as the robot tells it; none if that is no size of a picture.
+    pub(super) fn camera_size(&self) -> Option<Size> {
+        let (cameras, selected) = &self.cameras;
+        let camera = cameras.iter().find(|camera| Some(camera.index) == *selected)?;
+        let is_side = |side: u16| side.is_multiple_of(2) && CAMERA_SIDES.contains(&side);
+        let is_size = is_side(camera.width) && is_side(camera.height);
+        is_size.then(|| Size::new(camera.width.into(), camera.height.into()))
+    }
+
     pub(super) fn new(now: Instant) -> Self {
         Self {
             stage: Stage::Reaching,
@@ -164,6 +174,8 @@ impl Status {
 }
 
 const NOTICES_MAX: usize = 16;
+/// A picture has at least a macroblock; more than this no camera of a robot has.
+const CAMERA_SIDES: std::ops::RangeInclusive<u16> = 16..=4096;
 
 #[cfg(test)]
 mod tests {
@@ -191,5 +203,20 @@ mod tests {
             status.notice(Notice::good(i.to_string()));
         }
         assert_eq!((status.notices.len(), status.notices[0].text.as_str()), (16, "24"));
+    }
+
+    #[test]
+    fn a_camera_has_the_size_that_the_robot_tells_if_it_is_one() {
+        let mut status = Status::new(Instant::now());
+        assert_eq!(status.camera_size(), None);
+        let camera = |index, width, height| Camera { index, name: String::new(), width, height, fps: 30 };
+        for (width, height, want) in
+            [(1280, 720, Some(Size::new(1280, 720))), (0, 720, None), (641, 360, None), (1280, 65_534, None)]
+        {
+            status.cameras = (vec![camera(0, 320, 180), camera(3, width, height)], Some(3));
+            assert_eq!(status.camera_size(), want, "{width}x{height}");
+        }
+        status.cameras.1 = Some(9);
+        assert_eq!(status.camera_size(), None, "a camera that it did not tell of");
     }
 }

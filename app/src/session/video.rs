@@ -127,12 +127,14 @@ impl Setup {
     }
 }
 
-/// Compares stamped pictures with what was sent, once a second, on a thread of its own: `measure`.
+/// Compares stamped pictures with what was captured, once a second, on a thread of its own: `measure`. `camera` tells the
+/// size of the camera's pictures: where the link is narrow the robot sends smaller ones.
 ///
 /// It ends when the slot is closed.
 pub(super) fn measure(
     pictures: media::slot::Slot<VideoFrame>,
     figures: Arc<Mutex<Figures>>,
+    camera: impl Fn() -> Option<Size> + Send + 'static,
 ) -> std::io::Result<()> {
     std::thread::Builder::new().name("measure".into()).spawn(move || {
         let mut sent: Option<TestPicture> = None;
@@ -141,10 +143,10 @@ pub(super) fn measure(
                 Taken::Closed => break,
                 Taken::TimedOut => {}
                 Taken::Value(shown) => {
+                    let size = camera().unwrap_or(shown.size);
                     let sent = match &mut sent {
-                        // The robot sends less than its camera's size where the link is narrow.
-                        Some(sent) if sent.size().pixels() >= shown.size.pixels() => sent,
-                        other => other.insert(TestPicture::new(shown.size)),
+                        Some(sent) if sent.size() == size => sent,
+                        other => other.insert(TestPicture::new(size)),
                     };
                     // Anything below is no coded form of the measuring picture: a camera's picture with a strip.
                     if let Some(measured) = sent.measure(&shown).filter(|m| m.psnr_db > PSNR_MIN_DB) {
