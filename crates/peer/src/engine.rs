@@ -109,6 +109,11 @@ pub(crate) async fn build(
         Arc::new(Handler { events, connection: OnceLock::new(), has_channels: AtomicBool::new(false) });
     let turns = Turns::new();
     let plan = Arc::new(Plan::new(&config.ice_servers, config.ca.clone()));
+    let runtime = TurningRuntime::new(&turns, &plan);
+    let runtime = match config.candidates {
+        CandidatePolicy::All => runtime.with_lead(),
+        CandidatePolicy::RelayOnly => runtime,
+    };
     let mut media = media_engine()?;
     let registry = interceptors(&mut media, uplink)?;
     let builder = PeerConnectionBuilder::new()
@@ -125,7 +130,7 @@ pub(crate) async fn build(
         .with_setting_engine(settings(config.candidates))
         .with_interceptor_registry(registry)
         .with_handler(Arc::clone(&handler) as Arc<dyn PeerConnectionEventHandler>)
-        .with_runtime(Arc::new(TurningRuntime::new(&turns, &plan)))
+        .with_runtime(Arc::new(runtime))
         .with_udp_addrs(addresses(&config.bind))
         .with_data_channel_send_buffer_limit(CHANNEL_BYTES_MAX);
     // The future holds the whole engine: kept out of the task's own, which lives as long as the connection.

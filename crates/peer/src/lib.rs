@@ -21,6 +21,7 @@ mod event;
 mod keyframe_requests;
 mod meter;
 mod outbox;
+mod relay_lead;
 mod signal;
 mod stats;
 mod task;

@@ -16,13 +16,14 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime,
     TokioRuntime, Transmit,
 };
 
+use crate::relay_lead::{Held, Lead};
 use crate::turn_bridge::{Bridges, Plan};
 
 /// The turns that one connection's task is owed.
@@ -101,11 +102,17 @@ impl Turns {
 pub(crate) struct TurningRuntime {
     turns: Arc<Turns>,
     plan: Arc<Plan>,
+    lead: Option<Arc<Lead>>,
 }
 
 impl TurningRuntime {
     pub(crate) fn new(turns: &Arc<Turns>, plan: &Arc<Plan>) -> Self {
-        Self { turns: Arc::clone(turns), plan: Arc::clone(plan) }
+        Self { turns: Arc::clone(turns), plan: Arc::clone(plan), lead: None }
+    }
+
+    /// Gives direct paths a lead over relays.
+    pub(crate) fn with_lead(self) -> Self {
+        Self { lead: Some(Arc::default()), ..self }
     }
 }
 
@@ -122,7 +129,8 @@ impl Runtime for TurningRuntime {
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let inner = TokioRuntime.wrap_udp_socket(socket)?;
         let bridges = Bridges::new(&self.plan, inner.local_addr()?.ip());
-        Ok(Arc::new(Socket { inner, turns: Arc::clone(&self.turns), bridges }))
+        let held = self.lead.as_ref().map(Held::new);
+        Ok(Arc::new(Socket { inner, turns: Arc::clone(&self.turns), lead: self.lead.clone(), held, bridges }))
     }
 
     fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -208,6 +216,8 @@ impl Drop for Wait {
 struct Socket {
     inner: Arc<dyn AsyncUdpSocket>,
     turns: Arc<Turns>,
+    lead: Option<Arc<Lead>>,
+    held: Option<Held>,
     /// Where TURN servers are reached over streams.
     bridges: Option<Bridges>,
 }
@@ -218,6 +228,9 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        if let Some(lead) = &self.lead {
+            lead.handle_sent(transmit.contents, Instant::now());
+        }
         match self.bridges.as_ref().and_then(|bridges| bridges.send(transmit)) {
             Some(sent) => Poll::Ready(sent),
             None => self.inner.poll_send(cx, transmit),
@@ -233,14 +246,37 @@ impl AsyncUdpSocket for Socket {
         if !self.turns.may_read(cx.waker()) {
             return Poll::Pending;
         }
-        let Some(bridges) = &self.bridges else { return self.inner.poll_recv(cx, bufs, meta) };
-        if bridges.poll_recv(cx, &mut bufs[0], &mut meta[0]).is_ready() {
+        if let Some(bridges) = &self.bridges
+            && bridges.poll_recv(cx, &mut bufs[0], &mut meta[0]).is_ready()
+        {
+            return Poll::Ready(Ok(1));
+        }
+        if let Some(held) = &self.held
+            && held.poll_recv(cx, &mut bufs[0], &mut meta[0]).is_ready()
+        {
             return Poll::Ready(Ok(1));
         }
         let received = self.inner.poll_recv(cx, bufs, meta);
         if let Poll::Ready(Ok(count)) = received {
-            for (buffer, meta) in bufs.iter().zip(meta.iter()).take(count) {
-                bridges.handle_udp(&buffer[..meta.len.min(buffer.len())], meta.addr);
+            let mut is_held = false;
+            for (buffer, meta) in bufs.iter().zip(meta.iter_mut()).take(count) {
+                let datagram = &buffer[..meta.len.min(buffer.len())];
+                if let Some(bridges) = &self.bridges {
+                    bridges.handle_udp(datagram, meta.addr);
+                }
+                // Several datagrams of one length in one: never a server's answer alone.
+                if meta.stride >= meta.len
+                    && let Some(held) = &self.held
+                    && held.take(datagram, meta.addr, Instant::now())
+                {
+                    // The engine reads nothing from an empty one.
+                    meta.len = 0;
+                    is_held = true;
+                }
+            }
+            if is_held {
+                // So that the timer of what is held is set.
+                cx.waker().wake_by_ref();
             }
         }
         received
