@@ -116,7 +116,8 @@ pub(crate) fn on_path(name: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()))
 }
 
-fn is_root() -> bool {
+/// Whether this process may make network namespaces.
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 

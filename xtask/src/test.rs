@@ -48,6 +48,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("    SKIPPED: emulated links between network namespaces; they need root and /dev/net/tun");
     }
     check("tests", &|| tests(args.filter.as_deref(), &driver));
+    if !packages::is_root() {
+        println!(
+            "    SKIPPED, since this is not root: the tests between network namespaces (NATs, emulated links)"
+        );
+    }
     if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
 }
 
