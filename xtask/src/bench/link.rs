@@ -103,7 +103,7 @@ fn table(args: &Args, rows: &[(&Case, Run)]) -> Result<String> {
     )?;
     writeln!(out, "| link | wanted | measured | met | load |\n|---|---|---|---|---|")?;
     for (case, run) in rows {
-        for Bound { wanted, measured, is_met } in (case.judge)(run).into_iter().chain(control(run)) {
+        for Bound { wanted, measured, is_met } in (case.judge)(run) {
             let met = if is_met { "yes" } else { "**no**" };
             writeln!(out, "| {} | {wanted} | {measured} | {met} | {:.1} |", case.name, run.load)?;
         }
@@ -135,6 +135,8 @@ fn steady(run: &Run) -> Vec<Bound> {
         at_most("85 % used for a second, from the first picture", "s", 6.0, used_since(run, begins, 0.85)),
         at_least("used from then on", "%", 85.0, 100.0 * used(run, begins + 6_000.0, f64::INFINITY)),
         at_most("picture age p95", "ms", 100.0, Some(run.picture_age_ms.p95)),
+        control(run),
+        arrived(run),
     ]
 }
 
@@ -144,6 +146,8 @@ fn steps(run: &Run) -> Vec<Bound> {
     vec![
         at_most("last frame above 150 ms after the drop", "s", 1.0, Some(last_slow)),
         at_most("80 % used for a second after the rise", "s", 4.0, used_since(run, 40_000.0, 0.8)),
+        control(run),
+        arrived(run),
     ]
 }
 
@@ -177,6 +181,7 @@ fn outage(run: &Run) -> Vec<Bound> {
             ),
             is_met: drove && is_neutral,
         },
+        control(run),
     ]
 }
 
@@ -189,12 +194,21 @@ fn loss(run: &Run) -> Vec<Bound> {
         at_most("picture age p95", "ms", 200.0, Some(run.picture_age_ms.p95)),
         at_most("longest freeze", "ms", 300.0, Some(freeze)),
         at_most("retransmissions per lost packet", "", 1.3, Some(per_loss)),
+        control(run),
+        arrived(run),
     ]
 }
 
-fn control(run: &Run) -> Option<Bound> {
-    let over = run.command_over_ms?;
-    Some(at_most("commands over the link's own delay, p99", "ms", 30.0, Some(over.p99)))
+/// Of the commands that arrived.
+fn control(run: &Run) -> Bound {
+    at_most("commands over the link's own delay, p99", "ms", 30.0, run.command_over_ms.map(|over| over.p99))
+}
+
+/// Their way is open: none may be missing, but for what a 99th percentile leaves open.
+fn arrived(run: &Run) -> Bound {
+    let missing = run.commands_sent - run.commands_counted;
+    let share = 100.0 * missing as f64 / run.commands_sent.max(1) as f64;
+    at_most("commands that never arrived", "%", 1.0, (run.commands_sent > 0).then_some(share))
 }
 
 /// When pictures began to come.
@@ -229,10 +243,17 @@ const NEUTRAL_US: u16 = 1500;
 
 #[cfg(test)]
 mod tests {
+    use super::super::Points;
     use super::*;
 
     fn met(bounds: &[Bound]) -> Vec<bool> {
         bounds.iter().map(|bound| bound.is_met).collect()
+    }
+
+    /// A run whose commands arrived well.
+    fn driven() -> Run {
+        let over = Points { p50: 1.0, p95: 2.0, p99: 30.0 };
+        Run { command_over_ms: Some(over), commands_sent: 1000, commands_counted: 990, ..Run::default() }
     }
 
     /// A run whose delivered rate in kbit/s is a function of the second.
@@ -241,15 +262,15 @@ mod tests {
             let end = f64::from(tenth) * 100.0;
             (end, Some(capacity), 0.0, delivered((end - 50.0) / 1e3))
         });
-        Run { rates: rates.collect(), shown: vec![(1_000.0, 40.0)], ..Run::default() }
+        Run { rates: rates.collect(), shown: vec![(1_000.0, 40.0)], ..driven() }
     }
 
     #[test]
     fn a_link_is_used_from_the_end_of_the_first_second_that_used_it() {
         let rises = |at: f64| run(3_000.0, move |second| if second < at { 1_000.0 } else { 2_700.0 });
-        assert_eq!(met(&steady(&rises(5.9))), [true, true, true]);
-        assert_eq!(met(&steady(&rises(8.0))), [false, true, true]);
-        assert_eq!(met(&steady(&run(3_000.0, |_| 2_500.0))), [false, false, true]);
+        assert_eq!(met(&steady(&rises(5.9))), [true; 5]);
+        assert_eq!(met(&steady(&rises(8.0))), [false, true, true, true, true]);
+        assert_eq!(met(&steady(&run(3_000.0, |_| 2_500.0))), [false, false, true, true, true]);
         // What may not be sent is not capacity.
         assert_eq!(used(&run(9_000.0, |_| 2_000.0), 0.0, 48_000.0), 0.5);
     }
@@ -258,9 +279,10 @@ mod tests {
     fn the_last_slow_frame_after_a_step_decides() {
         let mut run = run(4_000.0, |second| if second < 43.0 { 500.0 } else { 3_500.0 });
         run.shown = vec![(19_000.0, 900.0), (20_900.0, 400.0), (21_100.0, 149.0), (41_000.0, 500.0)];
-        assert_eq!(met(&steps(&run)), [true, true]);
+        assert_eq!(met(&steps(&run)), [true; 4]);
         run.shown.push((21_200.0, 151.0));
-        assert_eq!(met(&steps(&run)), [false, true]);
+        run.commands_counted = 989;
+        assert_eq!(met(&steps(&run)), [false, true, true, false]);
     }
 
     #[test]
@@ -269,15 +291,15 @@ mod tests {
             shown: vec![(19_990.0, 60.0), (22_040.0, 2_050.0), (22_090.0, 80.0)],
             commands: vec![(20_500.0, Some(1_530.0)), (22_020.0, Some(26.0))],
             pulses: pulses.to_vec(),
-            ..Run::default()
+            ..driven()
         };
         let good = [(10_000.0, 1560), (20_290.0, 1500)];
-        assert_eq!(met(&outage(&moving(&good))), [true, true, true]);
-        assert_eq!(met(&outage(&moving(&[(5_000.0, 1500)]))), [true, true, false]);
-        assert_eq!(met(&outage(&moving(&[(10_000.0, 1560), (20_400.0, 1500)]))), [true, true, false]);
+        assert_eq!(met(&outage(&moving(&good))), [true; 4]);
+        assert_eq!(met(&outage(&moving(&[(5_000.0, 1500)]))), [true, true, false, true]);
+        assert_eq!(met(&outage(&moving(&[(10_000.0, 1560), (20_400.0, 1500)]))), [true, true, false, true]);
         let mut late = moving(&good);
         late.commands[1] = (22_080.0, Some(26.0));
         late.shown[2].1 = 201.0;
-        assert_eq!(met(&outage(&late)), [false, false, true]);
+        assert_eq!(met(&outage(&late)), [false, false, true, true]);
     }
 }

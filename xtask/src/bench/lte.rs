@@ -310,17 +310,19 @@ impl Link {
                 check(!is_better, format!("{peer} not better in both p95 age and PSNR"));
             }
         }
-        let over = [("the other way", Some(ours)), ("over it", self.turned.as_ref())];
-        for (way, over) in over {
-            if let Some(over) = over.and_then(|run| run.command_over_ms) {
-                let [delay, p99] = [f64::from(args.delay), over.p99];
-                check(
-                    p99 <= COMMAND_OVER_MS,
-                    format!(
-                        "commands {way}: p99 {p99:.1} ms over {delay:.0} ms, wanted {COMMAND_OVER_MS:.0}"
-                    ),
-                );
-            }
+        for (way, run) in [("the other way", Some(ours)), ("over it", self.turned.as_ref())] {
+            let Some(run) = run else { continue };
+            let Some(over) = run.command_over_ms else { continue };
+            let missing = run.commands_sent - run.commands_counted;
+            // On a narrow road the newest command replaces those that wait; on the open one none may be missing.
+            let arrives = way == "over it" || missing as f64 <= COMMANDS_LOST * run.commands_sent as f64;
+            check(
+                over.p99 <= COMMAND_OVER_MS && arrives,
+                format!(
+                    "commands {way}: p99 {:.1} ms over {} ms, wanted {COMMAND_OVER_MS:.0}; {missing} of {} never arrived",
+                    over.p99, args.delay, run.commands_sent
+                ),
+            );
         }
         lines
     }
@@ -346,6 +348,8 @@ const ORACLE_KBPS: u32 = 600;
 const ORACLE_SHARE: f64 = 1.2;
 const CHROMIUM_SHARE: f64 = 0.6;
 const COMMAND_OVER_MS: f64 = 30.0;
+/// What a 99th percentile leaves open.
+const COMMANDS_LOST: f64 = 0.01;
 /// The way of the video when the commands go over the link that is measured.
 const GOOD: &str = "20M";
 
@@ -389,6 +393,14 @@ mod tests {
         let theirs = points(250.0, 4000.0, 5000.0);
         let met = link(points(110.0, 2400.0, 4700.0), 36.0, theirs).bounds(&args);
         assert!(met.len() == 5 && met.iter().all(|line| line.ends_with(": met")), "{met:#?}");
+        let mut silent = link(points(110.0, 2400.0, 4700.0), 36.0, theirs);
+        let farwheel = &mut silent.runs[0].1;
+        (farwheel.command_over_ms, farwheel.commands_sent) = (Some(points(1.0, 2.0, 30.0)), 1000);
+        for (counted, is_met) in [(990, true), (989, false)] {
+            silent.runs[0].1.commands_counted = counted;
+            let line = silent.bounds(&args).pop().unwrap();
+            assert_eq!(line.ends_with(": met"), is_met, "{line}");
+        }
         let missed = link(points(151.0, 2401.0, 4701.0), 33.9, theirs).bounds(&args);
         assert!(missed.len() == 5 && missed.iter().all(|line| line.ends_with("**not met**")), "{missed:#?}");
     }
