@@ -44,8 +44,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.filter.is_none() {
         check("doc tests", &|| cargo(&["test", "--locked", "--workspace", "--doc", "--quiet"]));
     }
-    if !rustix::process::geteuid().is_root() || !Path::new("/dev/net/tun").exists() {
-        println!("    SKIPPED: emulated links between network namespaces; they need root and /dev/net/tun");
+    if !Path::new("/dev/net/tun").exists() {
+        println!("    SKIPPED, since there is no /dev/net/tun: the tests over emulated links");
     }
     check("tests", &|| tests(args.filter.as_deref(), &driver));
     if !packages::is_root() {
