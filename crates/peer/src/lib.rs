@@ -13,6 +13,7 @@
 //!                                                            +-------------------------------------> Frames
 //! ```
 
+mod addresses;
 mod channels;
 mod config;
 mod connection;

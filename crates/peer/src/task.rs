@@ -22,8 +22,9 @@ use webrtc::peer_connection::{
     RTCIceCandidateInit, RTCIceConnectionState, RTCPeerConnectionState, RTCSessionDescription, StatsSelector,
 };
 
+use crate::addresses::{self, Addresses, Footing};
 use crate::channels;
-use crate::config::{Config, Initiative, Manners};
+use crate::config::{Bind, Config, Initiative, Manners};
 use crate::connection::Shared;
 use crate::engine::{self, Channels, Engine, EngineEvent};
 use crate::event::{Event, Failure, LinkState};
@@ -39,6 +40,13 @@ const ENGINE_EVENTS_MAX: usize = 256;
 /// Candidates of the peer that came before its description. Full: later ones are dropped; a connect needs few.
 const EARLY_CANDIDATES_MAX: usize = 64;
 const FIGURES_INTERVAL: Duration = Duration::from_millis(250);
+/// From the engine's word that nothing is heard, 1.5 s after the last packet, to the search for another path: consent
+/// (RFC 7675) is lost after 2.5 s.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
+/// Between two searches.
+const RESTART_AGAIN: Duration = Duration::from_millis(2500);
+/// Silence after which the connection is over, and its owner makes a fresh one.
+const GIVE_UP_AFTER: Duration = Duration::from_millis(6500);
 /// A round trip below this is a wire or one room's radio; cellular ones begin at 20 ms.
 const NEAR_RTT: Duration = Duration::from_millis(5);
 
@@ -139,6 +147,12 @@ struct Task<'a> {
     early_candidates: Vec<RTCIceCandidateInit>,
     knows_peer: bool,
     link_up: bool,
+    addresses: watch::Receiver<Addresses>,
+    footing: Footing,
+    /// Since when nothing was heard of the peer, once that was noticed.
+    silent_since: Option<Instant>,
+    /// When to look for another path.
+    restart_at: Option<Instant>,
 }
 
 impl<'a> Task<'a> {
@@ -152,6 +166,9 @@ impl<'a> Task<'a> {
         let engine = engine::build(config, outlet.shared.uplink.as_ref(), engine_events_tx.clone())
             .await
             .map_err(|error| Failure::Transport(error.to_string()))?;
+        let mut addresses = addresses::watch();
+        let mut footing = Footing::default();
+        footing.set(&addresses.borrow_and_update());
         let mut workers = JoinSet::new();
         workers.spawn(channels::await_open(Arc::clone(&engine.transport), engine_events_tx.clone()));
         let mut task = Self {
@@ -169,6 +186,10 @@ impl<'a> Task<'a> {
             early_candidates: Vec::new(),
             knows_peer: false,
             link_up: false,
+            addresses,
+            footing,
+            silent_since: None,
+            restart_at: None,
         };
         if config.initiative == Initiative::Offer
             && let Err(failure) = task.offer(Restart::No).await
@@ -184,6 +205,7 @@ impl<'a> Task<'a> {
         figures.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let due = self.watchdog.poll_timeout();
+            let restart_due = self.restart_at;
             let outcome = tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Close) | None => return End::Asked,
@@ -194,6 +216,8 @@ impl<'a> Task<'a> {
                     self.measure().await;
                     Ok(())
                 }
+                Ok(()) = self.addresses.changed() => self.handle_addresses().await,
+                () = sleep_until(restart_due) => self.handle_silence(Instant::now()).await,
                 () = sleep_until(due) => self.watchdog.expired(Instant::now()).map_or(Ok(()), Err),
             };
             if let Err(failure) = outcome {
@@ -212,11 +236,7 @@ impl<'a> Task<'a> {
     async fn handle_command(&mut self, command: Command) -> Result<(), Failure> {
         match command {
             Command::Signal(signal) => self.handle_signal(signal).await,
-            Command::RestartIce => {
-                // An offer that is out gathers anyway.
-                let pending = self.outlet.shared.offer_pending.load(Ordering::Acquire);
-                if self.knows_peer && !pending { self.offer(Restart::Yes).await } else { Ok(()) }
-            }
+            Command::RestartIce => self.restart().await,
             Command::SendQueueOverflowed => {
                 self.outlet.event(Event::KeyframeRequested);
                 Ok(())
@@ -224,6 +244,35 @@ impl<'a> Task<'a> {
             // Handled where commands are read.
             Command::Close => Ok(()),
         }
+    }
+
+    /// Gathers and checks again; an offer that is out does so anyway.
+    async fn restart(&mut self) -> Result<(), Failure> {
+        let pending = self.outlet.shared.offer_pending.load(Ordering::Acquire);
+        if !self.knows_peer || pending {
+            return Ok(());
+        }
+        self.footing.set(&self.addresses.borrow_and_update());
+        tracing::info!(conn = %self.outlet.shared.conn, "looking for another path");
+        self.offer(Restart::Yes).await
+    }
+
+    async fn handle_addresses(&mut self) -> Result<(), Failure> {
+        let is_silent = !self.link_up && self.restart_at.is_some();
+        let addresses = self.addresses.borrow_and_update().clone();
+        if self.config.bind != Bind::Loopback && self.footing.has_to_move(&addresses, is_silent) {
+            return self.restart().await;
+        }
+        Ok(())
+    }
+
+    /// The link has been silent for so long that its path is gone.
+    async fn handle_silence(&mut self, now: Instant) -> Result<(), Failure> {
+        if self.silent_since.is_some_and(|since| since + GIVE_UP_AFTER <= now) {
+            return Err(Failure::Silence);
+        }
+        self.restart_at = Some(now + RESTART_AGAIN);
+        self.restart().await
     }
 
     async fn handle_signal(&mut self, signal: Signal) -> Result<(), Failure> {
@@ -358,6 +407,7 @@ impl<'a> Task<'a> {
                     self.outlet.event(Event::KeyframeRequested);
                 }
                 self.link_up = true;
+                (self.silent_since, self.restart_at) = (None, None);
                 self.start_near();
                 self.report_open();
                 Ok(())
@@ -365,6 +415,15 @@ impl<'a> Task<'a> {
             RTCPeerConnectionState::Disconnected => {
                 self.link_up = false;
                 self.outlet.state(LinkState::Disconnected);
+                let now = Instant::now();
+                // Both ends notice; the one that made the first offer makes this one too, and the other only if it does
+                // not.
+                let patience = match self.config.initiative {
+                    Initiative::Offer => RESTART_AFTER,
+                    Initiative::Answer => RESTART_AFTER + RESTART_AGAIN / 2,
+                };
+                self.silent_since.get_or_insert(now);
+                self.restart_at.get_or_insert(now + patience);
                 Ok(())
             }
             RTCPeerConnectionState::Failed if self.watchdog.poll_timeout().is_none() => Err(Failure::Silence),

@@ -161,7 +161,13 @@ fn own_sockets() -> BTreeSet<String> {
         let link = std::fs::read_link(entry.ok()?.path()).ok()?;
         Some(link.to_string_lossy().into_owned())
     });
-    names.filter(|name| name.starts_with("socket:")).collect()
+    // The process has one that tells of changed addresses; the inode is the last column.
+    let netlink = std::fs::read_to_string("/proc/self/net/netlink").expect("a Linux system");
+    let netlink: BTreeSet<_> = netlink.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    let is_netlink = |name: &str| {
+        name.trim_start_matches("socket:[").split(']').next().is_some_and(|inode| netlink.contains(inode))
+    };
+    names.filter(|name| name.starts_with("socket:") && !is_netlink(name)).collect()
 }
 
 fn both_connected(pair: &Pair) -> bool {

@@ -60,7 +60,7 @@ impl Internet {
             ip(&internet.core, &format!("route add blackhole {private}"))?;
         }
         let name = internet.server.name().to_owned();
-        internet.link(0, &name)?;
+        internet.link(0, &name, "wan")?;
         ip(&internet.server, &format!("addr add {SERVER_TWO}/24 dev wan"))?;
         Ok(internet)
     }
@@ -79,11 +79,11 @@ impl Internet {
         let n = u8::try_from(self.sites).context("255 sites at most")?;
         let host = Namespace::create(&format!("{}-host{n}", self.prefix))?;
         if kind == Kind::Open {
-            self.link(n, host.name())?;
+            self.link(n, host.name(), "wan")?;
             return Ok(Site { kind, host, _router: None });
         }
         let router = Namespace::create(&format!("{}-router{n}", self.prefix))?;
-        self.link(n, router.name())?;
+        self.link(n, router.name(), "wan")?;
         ip(&router, &format!("link add lan type veth peer name eth netns {}", host.name()))?;
         ip(&router, &format!("addr add 10.{n}.0.1/24 dev lan"))?;
         ip(&router, "link set lan up")?;
@@ -95,12 +95,25 @@ impl Internet {
         Ok(Site { kind, host, _router: Some(router) })
     }
 
-    /// Joins a namespace to the core, with the public address 45.n.0.1.
-    fn link(&mut self, n: u8, namespace: &str) -> Result<()> {
+    /// Takes an open site's address and its route away, as when a vehicle leaves the garage's radio, and gives it others
+    /// elsewhere.
+    ///
+    /// # Errors
+    /// If a device can't be made or changed.
+    pub fn roam(&mut self, site: &Site) -> Result<()> {
+        ip(&site.host, "addr flush dev wan")?;
+        ip(&site.host, "link set wan down")?;
+        self.sites += 1;
+        let n = u8::try_from(self.sites).context("255 sites at most")?;
+        self.link(n, site.host.name(), "mobile")
+    }
+
+    /// Joins a namespace's device to the core, with the public address 45.n.0.1.
+    fn link(&mut self, n: u8, namespace: &str, device_there: &str) -> Result<()> {
         let (near, far) = (format!("45.{n}.0.1/24"), format!("45.{n}.0.254/24"));
         let device = format!("to{n}");
         let ends = [
-            End { namespace, device: "wan", address: &near, is_default_route: true },
+            End { namespace, device: device_there, address: &near, is_default_route: true },
             End { namespace: self.core.name(), device: &device, address: &far, is_default_route: false },
         ];
         // Two links are between any two places.

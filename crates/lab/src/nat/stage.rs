@@ -175,6 +175,27 @@ impl Stage {
         serde_json::from_slice(&output.stdout).context("what the doctor says")
     }
 
+    /// Has an app at `site` meet a robot that then moves to another network; gives the app's figures of the time from
+    /// before to long after.
+    ///
+    /// # Errors
+    /// If they do not meet.
+    pub fn meet_and_roam(&self, robot: Kind, site: &Site, internet: &mut Internet) -> Result<Value> {
+        let stats = self.folder.join("follower.json");
+        let mut drive = self.command(site.host(), &self.programs.app);
+        drive.args(["drive", robot.name(), "--headless", "--wait", "30", "--seconds", ROAMING_S]);
+        self.add_server(&mut drive);
+        drive.args(["--name", "follower", "--stats-json"]).arg(&stats);
+        let mut app = Process::start("follower", drive, &self.folder)?;
+        app.wait_line("Connected to")?;
+        let found = self.robots.iter().find(|known| known.site.kind == robot);
+        internet.roam(&found.context("no such robot was started")?.site)?;
+        let status = app.wait(PATIENCE)?.context("the app does not end")?;
+        ensure!(status.success(), "the app ended with {status}:\n{}", app.said()?);
+        let text = std::fs::read_to_string(&stats).context("the app left no figures")?;
+        serde_json::from_str(&text).context("figures of the app")
+    }
+
     /// What the robot's log says of its own relay, for an app of this name.
     fn robot_relay(&self, robot: Kind, app: &str) -> Result<Option<String>> {
         let found = self.robots.iter().find(|known| known.site.kind == robot);
@@ -287,5 +308,7 @@ const KEY: &str = "key.pem";
 const PATIENCE: Duration = Duration::from_secs(45);
 const GRACE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(10);
+/// How long the app of a robot that moves stays: long enough for a new connection after all.
+const ROAMING_S: &str = "15";
 /// From the first picture until the figures tell of the pair that is used in the end.
 const SETTLED: Duration = Duration::from_millis(700);

@@ -74,6 +74,18 @@ fn the_doctor_names_what_it_is_behind() {
     });
 }
 
+#[test]
+fn a_robot_that_moves_to_another_network_is_there_again_by_itself() {
+    let Some(Scene { stage, sites, mut internet, _folder }) = Scene::new("fwnr", &[Kind::Open]) else {
+        return;
+    };
+    let figures = stage.meet_and_roam(Kind::Open, &sites[&Kind::Open], &mut internet).unwrap();
+    println!("pictures were {} ms late in all", figures["stall_ms"]);
+    // Far less than a new connection after 8 s of silence would take.
+    assert!(figures["stall_ms"].as_f64().is_some_and(|stall_ms| stall_ms < 6000.0), "{figures}");
+    assert_eq!(figures["connections"], 1, "{figures}");
+}
+
 /// The best that can be had: direct wherever packets can be made to pass both translations, else a relay that each side
 /// reaches by the best transport it has.
 fn is_best(meeting: &Meeting) -> bool {

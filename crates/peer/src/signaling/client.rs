@@ -4,13 +4,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use farwheel_proto::signaling::PeerId;
 use futures_util::{SinkExt, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::backoff::Backoff;
-use super::dial::{Dial, Socket};
+use super::dial::{self, Dial, Socket};
 use super::session::{Session, Step};
 use super::{Config, ErrorCode, Event, Refusal};
+use crate::addresses::{self, Addresses, Footing};
 use crate::signal::Signal;
 
 /// Messages waiting for the client's task.
@@ -56,6 +57,9 @@ impl Client {
                     backoff: Backoff::default(),
                     outgoing: outgoing_rx,
                     events: events_tx,
+                    addresses: addresses::watch(),
+                    footing: Footing::default(),
+                    is_local: false,
                 };
                 tokio::spawn(task.run());
             }
@@ -95,11 +99,20 @@ struct Task {
     backoff: Backoff,
     outgoing: mpsc::Receiver<Outgoing>,
     events: mpsc::Sender<Event>,
+    addresses: watch::Receiver<Addresses>,
+    footing: Footing,
+    /// The server is on this machine.
+    is_local: bool,
 }
 
 /// What follows from a connection's end.
 enum Next {
-    Again { reason: String, not_before: Duration },
+    Again {
+        reason: String,
+        not_before: Duration,
+    },
+    /// The address that the connection had is gone.
+    AtOnce,
     Quit,
 }
 
@@ -110,8 +123,16 @@ impl Task {
                 Ok(socket) => self.converse(socket).await,
                 Err(next) => next,
             };
-            let Next::Again { reason, not_before } = next else { return };
-            let retry_in = self.backoff.next(rand::random()).max(not_before);
+            let (reason, retry_in) = match next {
+                Next::Again { reason, not_before } => {
+                    (reason, self.backoff.next(rand::random()).max(not_before))
+                }
+                Next::AtOnce => {
+                    self.backoff.reset();
+                    ("this machine's address has changed".to_owned(), Duration::ZERO)
+                }
+                Next::Quit => return,
+            };
             tracing::info!(reason, retry_in_ms = retry_in.as_millis() as u64, "signalling server is away");
             if self.events.send(Event::Lost { reason, retry_in }).await.is_err()
                 || !self.pause(retry_in).await
@@ -122,6 +143,7 @@ impl Task {
     }
 
     async fn dial(&mut self) -> Result<Box<Socket>, Next> {
+        self.footing.set(&self.addresses.borrow_and_update());
         let dial = self.dial.clone();
         let dialing = tokio::time::timeout(DIAL_MAX, dial.connect());
         tokio::pin!(dialing);
@@ -136,6 +158,7 @@ impl Task {
                     }
                 },
                 outgoing = self.outgoing.recv() => if self.handle_outgoing(outgoing) { return Err(Next::Quit) },
+                Ok(()) = self.addresses.changed() => if self.has_to_move() { return Err(Next::AtOnce) },
             }
         }
     }
@@ -147,11 +170,18 @@ impl Task {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return true,
                 outgoing = self.outgoing.recv() => if self.handle_outgoing(outgoing) { return false },
+                // A new address is a new chance.
+                Ok(()) = self.addresses.changed() => {
+                    self.backoff.reset();
+                    return true;
+                }
             }
         }
     }
 
     async fn converse(&mut self, mut socket: Box<Socket>) -> Next {
+        self.is_local = dial::is_local(&socket);
+        let mut has_moved = false;
         self.session.handle_open(Instant::now());
         loop {
             while let Some(step) = self.session.poll_step() {
@@ -170,6 +200,7 @@ impl Task {
                             self.session.handle_leave();
                         }
                     }
+                    Step::Reconnect { .. } if has_moved => return Next::AtOnce,
                     Step::Reconnect { reason, not_before } => return Next::Again { reason, not_before },
                     Step::Quit => {
                         // The server notices either way.
@@ -183,8 +214,17 @@ impl Task {
                 message = socket.next() => self.handle_incoming(message),
                 outgoing = self.outgoing.recv() => if self.handle_outgoing(outgoing) { self.session.handle_leave() },
                 () = sleep_until(due) => self.session.handle_timeout(Instant::now()),
+                Ok(()) = self.addresses.changed() => if !self.is_local && self.has_to_move() {
+                    self.session.handle_closed(None, String::new());
+                    has_moved = true;
+                },
             }
         }
+    }
+
+    fn has_to_move(&mut self) -> bool {
+        let addresses = self.addresses.borrow_and_update().clone();
+        self.footing.has_to_move(&addresses, false)
     }
 
     /// True when the owner leaves.

@@ -38,6 +38,16 @@ pub enum DialError {
 /// Bytes of one message, either way; the protocol's limit with room to spare.
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 
+/// Whether the server is on this machine, so that no change of addresses matters.
+pub(super) fn is_local(socket: &Socket) -> bool {
+    let tcp = match socket.get_ref() {
+        MaybeTlsStream::Plain(tcp) => tcp,
+        MaybeTlsStream::Rustls(tls) => tls.get_ref().0,
+        _ => return false,
+    };
+    tcp.peer_addr().is_ok_and(|address| address.ip().is_loopback())
+}
+
 /// An open WebSocket.
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
