@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farwheel_proto::control::actuator::{self, ActuatorCore, MachineTime};
+use farwheel_proto::control::link_report::LinkReport;
 use farwheel_proto::control::mixer::{self, Channel, Mixer, Profile};
 use farwheel_proto::control::probe::{Ping, Pong};
 use farwheel_proto::control::telemetry::{Fast, Slow, Telemetry};
@@ -118,6 +119,9 @@ pub fn telemetry(bytes: &[u8]) {
         Ok(Telemetry::Fast(fast)) => assert_eq!(Fast::decode(&fast.encode()), Ok(fast)),
         Ok(Telemetry::Slow(slow)) => assert_eq!(Slow::decode(&slow.encode()), Ok(slow)),
         Err(_) => {}
+    }
+    if let Ok(report) = LinkReport::decode(bytes) {
+        assert_eq!(LinkReport::decode(&report.encode()), Ok(report));
     }
     if let Ok(ping) = Ping::decode(bytes) {
         assert_eq!(Ping::decode(&ping.encode()), Ok(ping));

@@ -60,6 +60,7 @@ pub fn run(config: &Config, clock: CarClock) -> Result<()> {
         stages,
         world: car.world.clone(),
         clock,
+        inbox: Arc::clone(&car.inbox),
         target,
         disk: dir.path().to_owned(),
     })?;

@@ -14,7 +14,7 @@ use crate::engine::FEEDBACK_INTERVAL;
 use crate::event::{Channel, Event, LinkState};
 use crate::outbox::{FrameQueued, Messages, Pictures, Queued};
 use crate::signal::{Admission, ConnId, Signal, SignalKind};
-use crate::stats::Stats;
+use crate::stats::{Link, Stats};
 use crate::task::{self, Command};
 use crate::uplink::{self, SharedUplink};
 
@@ -150,6 +150,12 @@ impl Connection {
     /// What the pictures sent here are to be; `None` on a receiving side.
     pub fn target(&self) -> Option<Target> {
         self.shared.uplink.as_ref().map(|uplink| uplink.lock().target())
+    }
+
+    /// Why the pictures sent here are what they are, as of now; `None` on a receiving side.
+    pub fn link(&self) -> Option<Link> {
+        let uplink = self.shared.uplink.as_ref()?.lock();
+        Some(Link { status: uplink.status(Instant::now()), target: uplink.target() })
     }
 
     /// Changes the most to send.

@@ -25,6 +25,7 @@ impl Meter {
 
     pub(crate) fn update(&mut self, report: &RTCStatsReport, now: Instant, stats: &mut Stats) {
         let Some(transport) = report.transport() else { return };
+        stats.bytes_sent = transport.bytes_sent;
         let span = now.saturating_duration_since(self.at);
         if span >= SPAN_MIN {
             let rate =

@@ -11,6 +11,8 @@ pub struct Stats {
     pub rtt: Option<Duration>,
     /// Bits per second sent in the last interval, all kinds of traffic.
     pub bitrate_out: f64,
+    /// Bytes sent since the connection stands, all kinds of traffic without the headers of IP and UDP.
+    pub bytes_sent: u64,
     /// Bits per second received in the last interval, all kinds of traffic.
     pub bitrate_in: f64,
     /// Video packets that never came, of the received stream.

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use farwheel_proto::control::command::{Controls, Displayed, DriveCommand, Echo, Flags};
+use farwheel_proto::control::link_report::{LinkReport, MadeFor, Route, Rung};
 use farwheel_proto::control::probe::{Ping, Pong};
 use farwheel_proto::control::telemetry::{BatteryLevel, CameraStatus, Fast, Slow, Telemetry};
 use farwheel_proto::control::{Axis, DisarmReason, Event, Faults, Refusal, Status};
@@ -133,6 +134,37 @@ fn probes_are_as_written_down() {
         answered: CarTime(number(&fields["answered_us"])),
     };
     assert_eq!((Pong::decode(&bytes(&pong)), want.encode().as_slice()), (Ok(want), bytes(&pong).as_slice()));
+}
+
+#[test]
+fn link_reports_are_as_written_down() {
+    let vectors = vectors("link_report");
+    assert_eq!(vectors.len(), 3);
+    for vector in vectors {
+        let (bytes, fields) = (bytes(&vector), &vector["fields"]);
+        let rung = |name: &str| {
+            let [width, height, fps] = [0, 1, 2].map(|index| number(&fields[name][index]));
+            Rung { width, height, fps }
+        };
+        let want = LinkReport {
+            route: [Route::Unknown, Route::Direct, Route::RelayUdp, Route::RelayTcp, Route::RelayTls]
+                [number::<usize>(&fields["route"])],
+            made_for: [MadeFor::Another, MadeFor::ThisLink][number::<usize>(&fields["made_for"])],
+            capacity_kbps: number(&fields["capacity_kbps"]),
+            target_kbps: number(&fields["target_kbps"]),
+            sent_kbps: number(&fields["sent_kbps"]),
+            max_kbps: number(&fields["max_kbps"]),
+            queue_ms: number(&fields["queue_ms"]),
+            stall_ms: number(&fields["stall_ms"]),
+            loss_permille: number(&fields["loss_permille"]),
+            skipped: number(&fields["skipped"]),
+            rung: rung("rung"),
+            camera: rung("camera"),
+            bytes_sent: number(&fields["bytes_sent"]),
+        };
+        assert_eq!(LinkReport::decode(&bytes), Ok(want), "{}", vector["name"]);
+        assert_eq!(want.encode().as_slice(), bytes, "{}", vector["name"]);
+    }
 }
 
 #[test]

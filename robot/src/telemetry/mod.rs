@@ -1,5 +1,6 @@
 //! What the robot tells about itself.
 
+pub mod links;
 pub mod sender;
 pub mod system;
 

@@ -10,13 +10,15 @@ use bytes::Bytes;
 use farwheel_media::encode::Target;
 use farwheel_media::slot::{Slot, Taken};
 use farwheel_peer::{Channel, Connection};
+use farwheel_proto::control::link_report::MadeFor;
 use farwheel_proto::control::place::{Outline, Place};
 use farwheel_proto::control::telemetry::{BatteryLevel, CameraStatus, Fast, Slow};
 
+use super::links::{self, Growth};
 use super::system::{Sample, Sampler};
 use crate::camera::world::World;
 use crate::clock::CarClock;
-use crate::control;
+use crate::control::{self, Inbox};
 use crate::sim;
 use crate::thread::{self, Urgency};
 use crate::video::{Fanout, Stages, encode, stages};
@@ -36,6 +38,8 @@ pub struct Parts {
     pub world: Option<Arc<World>>,
     /// The car's clock.
     pub clock: CarClock,
+    /// Who drives: the pictures are made for that link.
+    pub inbox: Arc<Inbox>,
     /// What the encoder aims at before the first picture.
     pub target: Target,
     /// Where free space is looked for.
@@ -59,6 +63,7 @@ impl TelemetryThread {
         let told = stop.clone();
         let thread = thread::spawn("telemetry", Urgency::Network, move || {
             let mut sampler = Sampler::default();
+            let mut skipped = Growth::<LINK_SPAN>::default();
             let mut due = Instant::now();
             for count in 0u64.. {
                 parts.send_fast();
@@ -66,6 +71,9 @@ impl TelemetryThread {
                     let sample = sampler.sample(&parts.disk);
                     parts.send_slow(sample);
                     parts.send_outline();
+                }
+                if count.is_multiple_of(LINK_EVERY) {
+                    parts.send_link(skipped.look(parts.video.skipped()));
                 }
                 let now = Instant::now();
                 due = (due + PERIOD).max(now);
@@ -146,6 +154,20 @@ impl Parts {
         }
     }
 
+    fn send_link(&self, skipped: u16) {
+        let leader = self.fanout.leader(self.inbox.driver().as_ref());
+        let rung = self.video.target().unwrap_or(self.target);
+        for viewer in self.fanout.viewers().iter() {
+            let Some(link) = viewer.connection.link() else { continue };
+            let leads =
+                leader.as_ref().is_some_and(|leader| leader.connection.conn() == viewer.connection.conn());
+            let made_for = if leads { MadeFor::ThisLink } else { MadeFor::Another };
+            let stats = viewer.connection.stats();
+            let report = links::report(&link, &stats, made_for, (rung, self.target), skipped);
+            send(&viewer.connection, Bytes::copy_from_slice(&report.encode()));
+        }
+    }
+
     fn slow(&self, sample: Sample, stages: stages::Snapshot) -> Slow {
         let state = self.world.as_ref().map(|world| world.state());
         let camera = self.video.camera();
@@ -197,5 +219,9 @@ fn ms32(duration: Duration) -> u32 {
 pub const SIM_CELLS: u8 = 2;
 /// 20 Hz (docs/PROTOCOL.md).
 const PERIOD: Duration = Duration::from_millis(50);
+/// 4 Hz: each fifth of the fast ones.
+const LINK_EVERY: u64 = 5;
+/// Reports in a second.
+const LINK_SPAN: usize = 4;
 /// 2 Hz: each tenth of the fast ones.
 const SLOW_EVERY: u64 = 10;

@@ -9,6 +9,7 @@ use farwheel_peer::{
     Admission, Bind, Channel, Config, Connection, Event, LinkState, Manners, SignalKind, Video,
 };
 use farwheel_proto::control::event::{self, Body, Stamp};
+use farwheel_proto::control::link_report::LinkReport;
 use farwheel_proto::control::place::{Outline, Place};
 use farwheel_proto::control::sender;
 use farwheel_proto::control::telemetry::{Fast, Slow};
@@ -31,6 +32,8 @@ pub(crate) struct View {
     pub(crate) denied: Option<String>,
     pub(crate) fast: Option<Fast>,
     pub(crate) slow: Option<Slow>,
+    /// Newest link report.
+    pub(crate) report: Option<LinkReport>,
     pub(crate) frames: u64,
     /// When commands whose controls differ from the one before left, on the machine's clock.
     pub(crate) changes_ns: Vec<u64>,
@@ -280,10 +283,13 @@ impl Task {
                     self.update(|view| view.fast = Some(fast));
                 }
                 Ok(Telemetry::Slow(slow)) => self.update(|view| view.slow = Some(slow)),
-                Err(error) => assert!(
-                    Place::decode(&data).is_ok() || Outline::decode(&data).is_ok(),
-                    "telemetry cannot be read: {error}"
-                ),
+                Err(error) => match LinkReport::decode(&data) {
+                    Ok(report) => self.update(|view| view.report = Some(report)),
+                    Err(_) => assert!(
+                        Place::decode(&data).is_ok() || Outline::decode(&data).is_ok(),
+                        "telemetry cannot be read: {error}"
+                    ),
+                },
             },
             Event::Message { channel: Channel::Event, data } => {
                 let body = event::Event::decode(&data).unwrap().body;

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use farwheel_media::decode::Decoder;
 use farwheel_media::test_picture::TestPicture;
+use farwheel_proto::control::link_report::{MadeFor, Route};
 use farwheel_proto::control::telemetry::CameraStatus;
 use farwheel_proto::control::{Refusal, event::Body};
 use farwheel_proto::video::Size;
 
-use crate::driver::{Driver, Order};
+use crate::driver::{Driver, Order, View};
 use crate::harness::{PATIENCE, Robot, Server};
 
 #[test]
@@ -57,6 +58,27 @@ fn missing_camera_gives_a_placeholder_and_the_driver_can_choose_another() {
     driver.wait("a refusal", |view| {
         view.events.iter().any(|body| matches!(body, Body::Refused { reason: Refusal::NotHere, .. }))
     });
+}
+
+#[test]
+fn each_viewer_is_told_of_its_own_link_and_one_of_them_leads() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let _robot = Robot::start(dir.path(), &server.url, &[]);
+    let first = Driver::start(&server.url, "first");
+    first.wait("pictures", |view| view.frames > 2);
+    let second = Driver::start(&server.url, "second");
+    second.wait("pictures", |view| view.frames > 2);
+    for (viewer, made_for) in [(&first, MadeFor::ThisLink), (&second, MadeFor::Another)] {
+        let told = |view: &View| view.report.filter(|report| report.sent_kbps > 0);
+        let report = told(&viewer.wait("a link report", |view| told(view).is_some())).unwrap();
+        assert_eq!((report.made_for, report.route), (made_for, Route::Direct), "{report:?}");
+        assert!(report.capacity_kbps > 0 && report.target_kbps <= report.max_kbps, "{report:?}");
+        assert!(report.rung.width > 0 && report.rung.width <= report.camera.width, "{report:?}");
+        let later =
+            |view: &View| view.report.is_some_and(|later| later.bytes_sent > report.bytes_sent + 1000);
+        viewer.wait("a report of more bytes", later);
+    }
 }
 
 #[test]
