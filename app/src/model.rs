@@ -7,6 +7,7 @@ pub mod command;
 pub mod connect;
 pub mod drive;
 pub mod gamepad;
+pub mod link;
 pub mod lobby;
 pub mod settings;
 pub mod stats;

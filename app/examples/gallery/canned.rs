@@ -15,15 +15,17 @@ use farwheel::model::drive::{
     Throttled, Vehicle,
 };
 use farwheel::model::gamepad::{Device, Wizard};
+use farwheel::model::link::{self, Data, Reason};
 use farwheel::model::stats::{self, Counter, Row};
 use farwheel::model::{Model, Notice};
 use farwheel::render::slot::{self, Slot};
 use farwheel::ui::Page;
 use farwheel_media::VideoFrame;
+use farwheel_proto::control::link_report::{LinkReport, MadeFor, Route, Rung};
 use farwheel_proto::video::{FrameId, Size};
 
 /// Every state by name, with its page.
-pub(crate) const STATES: [(&str, Page); 27] = [
+pub(crate) const STATES: [(&str, Page); 32] = [
     ("connect-robots", Page::Drive),
     ("connect-many", Page::Drive),
     ("connect-looking", Page::Drive),
@@ -43,6 +45,11 @@ pub(crate) const STATES: [(&str, Page); 27] = [
     ("drive-lost", Page::Drive),
     ("drive-other-driver", Page::Drive),
     ("drive-estop", Page::Drive),
+    ("drive-link-clear", Page::Drive),
+    ("drive-link-narrow", Page::Drive),
+    ("drive-link-lossy", Page::Drive),
+    ("drive-link-relay", Page::Drive),
+    ("drive-link-still", Page::Drive),
     ("gamepad", Page::Gamepad),
     ("gamepad-none", Page::Gamepad),
     ("gamepad-wizard", Page::Gamepad),
@@ -156,6 +163,14 @@ fn drive(name: &str) -> Drive {
             rest(&mut drive);
             drive.arm = Arm::Stopped { reason: "by the driver".into() };
         }
+        "drive-link-still" => {
+            drive = self::drive("drive-frozen");
+            drive.why = Some(why(Reason::Still));
+        }
+        "drive-link-clear" => drive.why = Some(why(Reason::Clear)),
+        "drive-link-narrow" => drive.why = Some(why(Reason::Narrow)),
+        "drive-link-lossy" => drive.why = Some(why(Reason::Loss)),
+        "drive-link-relay" => drive.why = Some(why(Reason::Relay)),
         other => panic!("no state is called {other}"),
     }
     drive
@@ -207,6 +222,45 @@ fn driving() -> Drive {
         cameras: vec!["Front".into(), "Rear".into()],
         ..Drive::new("Buggy", "car", Role::Driver)
     }
+}
+
+fn why(reason: Reason) -> link::View {
+    let camera = Rung { width: 1280, height: 720, fps: 30 };
+    let clear = LinkReport {
+        route: Route::Direct,
+        made_for: MadeFor::ThisLink,
+        capacity_kbps: 6400,
+        target_kbps: 4000,
+        sent_kbps: 3780,
+        max_kbps: 4000,
+        queue_ms: 3,
+        stall_ms: 0,
+        loss_permille: 1,
+        skipped: 0,
+        rung: camera,
+        camera,
+        bytes_sent: 0,
+    };
+    let report = match reason {
+        Reason::Narrow => LinkReport {
+            capacity_kbps: 640,
+            target_kbps: 544,
+            sent_kbps: 528,
+            queue_ms: 22,
+            rung: Rung { width: 640, height: 360, fps: 20 },
+            ..clear
+        },
+        Reason::Loss => {
+            LinkReport { capacity_kbps: 2900, sent_kbps: 2310, loss_permille: 31, queue_ms: 12, ..clear }
+        }
+        Reason::Still => {
+            LinkReport { capacity_kbps: 1800, sent_kbps: 90, queue_ms: 340, stall_ms: 1240, ..clear }
+        }
+        Reason::Relay => LinkReport { route: Route::RelayTcp, capacity_kbps: 4800, ..clear },
+        Reason::Clear | Reason::Queue | Reason::Another => clear,
+    };
+    let data = Data { bytes: 124_300_000, per_hour: f64::from(report.sent_kbps) * 450_000.0 };
+    link::View::new(reason, report, report.route, data, Duration::from_millis(report.stall_ms.into()))
 }
 
 fn circuit() -> Arc<[(f32, f32)]> {

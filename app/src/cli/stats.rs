@@ -4,8 +4,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use farwheel_proto::age::{Percentiles, Report};
+use farwheel_proto::control::link_report::{MadeFor, Rung};
 use serde_json::{Value, json};
 
+use crate::model::link::View;
 use crate::session::Session;
 
 /// The figures of a stay so far.
@@ -58,6 +60,7 @@ pub fn report(session: &Session) -> Value {
         "keyframes_requested": status.stats.keyframes_requested,
         "path": status.stats.pair.map(|pair| pair.to_string()),
         "relay": status.stats.pair.and_then(|pair| pair.relay).map(|transport| transport.name()),
+        "link": status.why.look(now).as_ref().map(link),
         "robot": status.robot,
         "laps": status.fast.map(|(fast, _)| fast.laps),
         "last_lap_ms": status.slow.and_then(|slow| slow.last_lap_ms),
@@ -83,6 +86,29 @@ pub fn write(report: &Value, path: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     std::fs::write(path, text + "\n").with_context(|| format!("write figures to {}", path.display()))
+}
+
+/// Why the picture is what it is, as the newest report of the robot tells it.
+fn link(view: &View) -> Value {
+    let report = &view.report;
+    let rung = |rung: Rung| json!({ "size": [rung.width, rung.height], "fps": rung.fps });
+    json!({
+        "reason": view.reason.name(),
+        "sentence": view.sentence,
+        "capacity_kbps": report.capacity_kbps,
+        "target_kbps": report.target_kbps,
+        "sent_kbps": report.sent_kbps,
+        "max_kbps": report.max_kbps,
+        "queue_ms": report.queue_ms,
+        "stall_ms": report.stall_ms,
+        "loss_permille": report.loss_permille,
+        "skipped_last_second": report.skipped,
+        "rung": rung(report.rung),
+        "camera": rung(report.camera),
+        "made_for_this_link": report.made_for == MadeFor::ThisLink,
+        "data_bytes": view.data.bytes,
+        "data_bytes_per_hour": view.data.per_hour,
+    })
 }
 
 fn method(report: &Report) -> Value {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::connect::{Role, Step};
+use super::link;
 
 /// The drive screen.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Drive {
     pub governor: f32,
     /// Ages, rates and delays.
     pub figures: Figures,
+    /// Why the picture is what it is, as the robot tells it.
+    pub why: Option<link::View>,
     /// Where the time of a picture goes.
     pub stages: Stages,
     /// What the robot measures about itself.
@@ -65,6 +68,7 @@ impl Drive {
             applied: Motion::default(),
             governor: 1.0,
             figures: Figures::default(),
+            why: None,
             stages: Stages::default(),
             vehicle: Vehicle::default(),
             laps: None,

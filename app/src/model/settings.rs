@@ -70,6 +70,8 @@ pub struct Hud {
     pub speed: bool,
     /// Link figures: loop age, round trip, rate, loss.
     pub link: bool,
+    /// Why the picture is what it is, and the data used.
+    pub why: bool,
     /// Battery and temperature.
     pub vehicle: bool,
     /// Lap times.
@@ -80,6 +82,6 @@ pub struct Hud {
 
 impl Default for Hud {
     fn default() -> Self {
-        Self { speed: true, link: true, vehicle: true, laps: true, map: true }
+        Self { speed: true, link: true, why: true, vehicle: true, laps: true, map: true }
     }
 }

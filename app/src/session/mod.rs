@@ -21,6 +21,7 @@ pub mod record;
 mod runtime;
 mod status;
 pub mod video;
+mod why;
 mod worker;
 
 use std::sync::{Arc, Mutex};

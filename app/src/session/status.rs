@@ -9,6 +9,7 @@ use farwheel_proto::control::event::Camera;
 use farwheel_proto::control::telemetry::{Fast, Slow};
 use farwheel_proto::video::Size;
 
+use super::why::Why;
 use crate::model::Notice;
 use crate::model::connect::Problem;
 use crate::model::drive::Lease;
@@ -114,6 +115,8 @@ pub struct Status {
     pub stats: Stats,
     /// Share of video packets lost in the last second.
     pub loss: Option<f32>,
+    /// Why the picture is what it is.
+    pub why: Why,
     /// What to show, oldest first. Full: the oldest of 16 goes.
     pub notices: VecDeque<Notice>,
 }
@@ -147,6 +150,7 @@ impl Status {
             rtt: None,
             stats: Stats::default(),
             loss: None,
+            why: Why::default(),
             notices: VecDeque::new(),
         }
     }

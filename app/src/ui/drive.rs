@@ -4,6 +4,7 @@ mod alarm;
 mod bars;
 mod controls;
 mod figures;
+mod link;
 mod map;
 mod top;
 
@@ -73,9 +74,11 @@ pub(crate) fn show(ui: &mut Ui, rect: Rect, cx: &mut Cx<'_>) {
             bars::show(ui, inner, cx, room);
         }
         map::show(ui, inner, cx, room);
+        let mut right = Rect::from_min_max(pos2(inner.left(), below_top + STEP), inner.max);
         if room.tall && hud.vehicle {
-            top::vehicle(ui, Rect::from_min_max(pos2(inner.left(), below_top + STEP), inner.max), cx);
+            right.min.y = top::vehicle(ui, right, cx);
         }
+        link::show(ui, right, cx, room);
     }
     match (&state.link, &state.picture) {
         (Link::Opening(step), _) => alarm::opening(ui, rect, *step, cx),

@@ -112,6 +112,7 @@ fn hud(ui: &mut Ui, settings: &mut Settings) {
         let hud = &mut settings.view.hud;
         toggle_row(ui, "Speed and controls", "", &mut hud.speed);
         toggle_row(ui, "Link figures", "", &mut hud.link);
+        toggle_row(ui, "Link report and data used", "", &mut hud.why);
         toggle_row(ui, "Where the time goes", "", &mut settings.show_stages);
         toggle_row(ui, "Battery and temperature", "", &mut hud.vehicle);
         toggle_row(ui, "Lap times", "", &mut hud.laps);

@@ -55,6 +55,15 @@ pub(crate) fn bitrate(bits_per_second: Option<f64>) -> (String, &'static str) {
     }
 }
 
+/// Bytes: `4.2 MB`, `124 MB`, `1.24 GB`.
+pub(crate) fn data(bytes: f64) -> String {
+    match bytes / 1e6 {
+        mb if mb < 9.95 => format!("{mb:.1} MB"),
+        mb if mb < 999.5 => format!("{mb:.0} MB"),
+        mb => format!("{:.2} GB", mb / 1e3),
+    }
+}
+
 /// Share in percent: one digit below ten.
 pub(crate) fn percent(share: Option<f32>) -> String {
     match share {
@@ -87,6 +96,20 @@ mod tests {
 
     fn ms(ms: u64) -> Option<Duration> {
         Some(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn data_has_three_digits_at_most() {
+        for (bytes, want) in [
+            (0.0, "0.0 MB"),
+            (4_240_000.0, "4.2 MB"),
+            (9_960_000.0, "10 MB"),
+            (124_000_000.0, "124 MB"),
+            (999_400_000.0, "999 MB"),
+            (1_240_000_000.0, "1.24 GB"),
+        ] {
+            assert_eq!(data(bytes), want);
+        }
     }
 
     #[test]

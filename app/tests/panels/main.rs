@@ -55,6 +55,19 @@ fn drive_screen_cannot_be_mistaken_for_live_when_it_is_not() {
     check(&["drive-slow", "drive-frozen", "drive-lost", "drive-estop"], Theme::Dark);
 }
 
+const LINK: [&str; 5] =
+    ["drive-link-clear", "drive-link-narrow", "drive-link-lossy", "drive-link-relay", "drive-link-still"];
+
+#[test]
+fn link_panel_tells_why_the_picture_is_what_it_is() {
+    check(&LINK, Theme::Dark);
+}
+
+#[test]
+fn link_panel_can_be_read_in_the_light_theme() {
+    check(&LINK, Theme::Light);
+}
+
 #[test]
 fn other_pages_look_as_designed() {
     check(

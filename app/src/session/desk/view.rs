@@ -146,6 +146,7 @@ pub(super) fn fill_drive(
         loss: status.loss,
         size: figures.totals().size.map(|size| (size.width, size.height)),
     };
+    drive.why = status.why.look(now);
     drive.stages = figures.stages();
     drop(figures);
     drive.vehicle = vehicle(fast.as_ref(), status.slow.as_ref());

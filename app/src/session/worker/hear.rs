@@ -6,6 +6,7 @@ use std::time::Instant;
 use farwheel_peer::signaling::{self, Peer, PeerId, Role};
 use farwheel_peer::{Admission, Channel, Event, LinkState, Signal, SignalKind};
 use farwheel_proto::control::event;
+use farwheel_proto::control::link_report::LinkReport;
 use farwheel_proto::control::place::{Outline, Place};
 use farwheel_proto::control::probe::Pong;
 use farwheel_proto::control::{Status as RobotStatus, Telemetry};
@@ -130,7 +131,10 @@ impl Worker {
         if again {
             return;
         }
-        self.change(|status| status.connected += 1);
+        self.change(|status| {
+            status.connected += 1;
+            status.why.handle_connection();
+        });
         self.dialogue.handle_connected();
         lock(&self.shared.clock).handle_connection();
         if let (Some(hands), Some(link)) = (&self.hands, &self.link) {
@@ -164,6 +168,9 @@ impl Worker {
         }
         if let Ok(outline) = Outline::decode(data) {
             return self.handle_outline(&outline);
+        }
+        if let Ok(report) = LinkReport::decode(data) {
+            return self.change(|status| status.why.handle_report(&report, status.stats.pair, now));
         }
         match Telemetry::decode(data) {
             Ok(Telemetry::Fast(fast)) => {

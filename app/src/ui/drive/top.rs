@@ -145,8 +145,8 @@ fn lease_words(lease: &Lease) -> String {
     }
 }
 
-/// Battery and temperature, below the tools.
-pub(crate) fn vehicle(ui: &mut Ui, area: Rect, cx: &Cx<'_>) {
+/// Battery and temperature, below the tools; returns where the next plate may begin.
+pub(crate) fn vehicle(ui: &mut Ui, area: Rect, cx: &Cx<'_>) -> f32 {
     let p = Palette::of(ui);
     let vehicle = &cx.state.vehicle;
     let mut rows: Vec<(Icon, Level, String, String)> = Vec::new();
@@ -181,7 +181,7 @@ pub(crate) fn vehicle(ui: &mut Ui, area: Rect, cx: &Cx<'_>) {
         rows.push((Icon::Thermometer, level, units::temperature(celsius, units), words.into()));
     }
     if rows.is_empty() {
-        return;
+        return area.top();
     }
     let size_all = vec2(148.0, 44.0 * rows.len() as f32 + 12.0);
     let rect = Rect::from_min_size(pos2(area.right() - size_all.x, area.top()), size_all);
@@ -199,6 +199,7 @@ pub(crate) fn vehicle(ui: &mut Ui, area: Rect, cx: &Cx<'_>) {
         spoken.push(format!("{big} {small}"));
     }
     describe(ui, rect, "vehicle", &spoken.join(", "));
+    rect.bottom() + STEP
 }
 
 fn child(ui: &mut Ui, rect: Rect, salt: &str) -> Ui {

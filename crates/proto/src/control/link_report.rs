@@ -60,8 +60,8 @@ pub struct Rung {
     pub fps: u16,
 }
 
-/// How packets leave; what a peer does beyond that it tells itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How packets leave, the best first; what a peer does beyond that it tells itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Route {
     /// Not known yet.
     #[default]

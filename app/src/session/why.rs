@@ -1,0 +1,339 @@
+//! Which of the link's troubles the driver is told of: the dominating one, calmly.
+
+use std::time::{Duration, Instant};
+
+use farwheel_peer::{CandidateType, RelayTransport, SelectedPair};
+use farwheel_proto::control::link_report::{LinkReport, MadeFor, Route};
+
+use crate::model::link::{Data, Reason, View};
+
+/// Takes the robot's link reports and says why the picture is what it is.
+///
+/// A reason stays until another one has held for a while, the longer the calmer the other one is; each has a limit to
+/// come and a lower one to go. So the sentence can be read.
+#[derive(Clone, Debug, Default)]
+pub struct Why {
+    reason: Reason,
+    /// Since when the reports speak for another reason.
+    doubt: Option<Instant>,
+    newest: Option<Newest>,
+    data: Data,
+    /// Bytes of the stay's earlier connections.
+    before: u64,
+    /// Bytes that the present connection last told of.
+    told: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    at: Instant,
+    /// What is shown, renewed once a second.
+    shown: LinkReport,
+    shown_at: Instant,
+    route: Route,
+}
+
+impl Why {
+    /// A new connection begins: its counters start from zero.
+    pub fn handle_connection(&mut self) {
+        self.before += std::mem::take(&mut self.told);
+        self.newest = None;
+        self.doubt = None;
+        self.reason = Reason::default();
+    }
+
+    /// A report came; `pair` is how this side's packets travel.
+    pub fn handle_report(&mut self, report: &LinkReport, pair: Option<SelectedPair>, now: Instant) {
+        if report.bytes_sent < self.told {
+            // Overtaken by a newer one on the way.
+            return;
+        }
+        self.told = report.bytes_sent;
+        self.data.bytes = self.before + self.told;
+        let per_hour = f64::from(report.sent_kbps) * 125.0 * 3600.0;
+        let route = worse(report.route, pair);
+        let Some(newest) = &mut self.newest else {
+            self.data.per_hour = per_hour;
+            self.reason = dominating(report, route, Reason::Clear);
+            self.newest = Some(Newest { at: now, shown: *report, shown_at: now, route });
+            return;
+        };
+        self.data.per_hour += (per_hour - self.data.per_hour) * SMOOTHING;
+        newest.at = now;
+        newest.route = route;
+        let found = dominating(report, route, self.reason);
+        let mut is_due =
+            found == Reason::Still || now.saturating_duration_since(newest.shown_at) >= RENEWED_EVERY;
+        if found == self.reason {
+            self.doubt = None;
+        } else {
+            let since = *self.doubt.get_or_insert(now);
+            if now.saturating_duration_since(since) >= patience(self.reason, found) {
+                self.reason = found;
+                self.doubt = None;
+                is_due = true;
+            } else {
+                // The words on screen keep the figures that they were chosen for.
+                is_due = false;
+            }
+        }
+        if is_due {
+            newest.shown = *report;
+            newest.shown_at = now;
+        }
+    }
+
+    /// What to show; `None` before the first report of a connection.
+    pub fn look(&self, now: Instant) -> Option<View> {
+        let newest = self.newest.as_ref()?;
+        let silence = now.saturating_duration_since(newest.at);
+        let Newest { shown, route, .. } = *newest;
+        if silence >= SILENCE {
+            // The robot cannot tell of it: its words do not come through either.
+            return Some(View::new(Reason::Still, shown, route, self.data, silence));
+        }
+        let stall = Duration::from_millis(shown.stall_ms.into());
+        Some(View::new(self.reason, shown, route, self.data, stall))
+    }
+}
+
+/// The gravest reason that holds; the present one holds down to its lower limit.
+fn dominating(report: &LinkReport, route: Route, present: Reason) -> Reason {
+    let limit = |reason: Reason, (comes, goes): (u32, u32)| if present == reason { goes } else { comes };
+    if u32::from(report.stall_ms) >= limit(Reason::Still, STILL_MS) {
+        Reason::Still
+    } else if u32::from(report.queue_ms) >= limit(Reason::Queue, QUEUE_MS) {
+        Reason::Queue
+    } else if u32::from(report.loss_permille) >= limit(Reason::Loss, LOSS_PERMILLE) {
+        Reason::Loss
+    } else if report.made_for == MadeFor::Another {
+        Reason::Another
+    } else if is_narrow(report, 100 - limit(Reason::Narrow, MISSING_PERCENT)) {
+        Reason::Narrow
+    } else if route > Route::Direct {
+        Reason::Relay
+    } else {
+        Reason::Clear
+    }
+}
+
+/// Whether the picture is below the camera's, or its rate below this share of the most.
+fn is_narrow(report: &LinkReport, percent: u32) -> bool {
+    let (rung, camera) = (report.rung, report.camera);
+    let share = u64::from(report.max_kbps) * u64::from(percent) / 100;
+    rung.width < camera.width || rung.fps < camera.fps || u64::from(report.target_kbps) < share
+}
+
+/// How long the reports speak for another reason before it is told.
+fn patience(present: Reason, found: Reason) -> Duration {
+    match found {
+        Reason::Still => Duration::ZERO,
+        graver if graver < present => Duration::from_millis(400),
+        _ => Duration::from_millis(1500),
+    }
+}
+
+/// The worse of the robot's route and this side's.
+fn worse(robot: Route, pair: Option<SelectedPair>) -> Route {
+    let ours = match pair {
+        None => Route::Unknown,
+        Some(SelectedPair { relay: Some(RelayTransport::Tls), .. }) => Route::RelayTls,
+        Some(SelectedPair { relay: Some(RelayTransport::Tcp), .. }) => Route::RelayTcp,
+        Some(SelectedPair { relay: Some(RelayTransport::Udp), .. }) => Route::RelayUdp,
+        // The robot's own relay, or an own one of which nothing more is known.
+        Some(pair) if [pair.local, pair.remote].contains(&CandidateType::Relayed) => Route::RelayUdp,
+        Some(_) => Route::Direct,
+    };
+    robot.max(ours)
+}
+
+/// As long as a picture that counts as frozen; shorter ones are over before they could be read.
+const STILL_MS: (u32, u32) = (300, 100);
+/// A queue is told from two pictures' time on.
+const QUEUE_MS: (u32, u32) = (60, 35);
+/// Below this, repairs hide the loss.
+const LOSS_PERMILLE: (u32, u32) = (15, 8);
+/// Percent of the most that is missing before a rate counts as low.
+const MISSING_PERCENT: (u32, u32) = (50, 40);
+/// Reports come each 250 ms; two may get lost.
+const SILENCE: Duration = Duration::from_millis(800);
+/// As fast as figures can be read.
+const RENEWED_EVERY: Duration = Duration::from_secs(1);
+/// Of 250 ms reports: about four seconds.
+const SMOOTHING: f64 = 1.0 / 16.0;
+
+#[cfg(test)]
+mod tests {
+    use farwheel_proto::control::link_report::Rung;
+
+    use super::*;
+
+    const FULL: Rung = Rung { width: 1280, height: 720, fps: 30 };
+    const CLEAR: LinkReport = LinkReport {
+        route: Route::Direct,
+        made_for: MadeFor::ThisLink,
+        capacity_kbps: 6000,
+        target_kbps: 4000,
+        sent_kbps: 3800,
+        max_kbps: 4000,
+        queue_ms: 4,
+        stall_ms: 0,
+        loss_permille: 0,
+        skipped: 0,
+        rung: FULL,
+        camera: FULL,
+        bytes_sent: 0,
+    };
+
+    /// The reasons shown while reports come each 250 ms.
+    fn told(reports: &[LinkReport]) -> Vec<Reason> {
+        let (mut why, start) = (Why::default(), Instant::now());
+        let mut at = start;
+        reports
+            .iter()
+            .map(|report| {
+                at += Duration::from_millis(250);
+                why.handle_report(report, None, at);
+                why.look(at).expect("a report came").reason
+            })
+            .collect()
+    }
+
+    fn first(report: LinkReport) -> Reason {
+        told(&[report])[0]
+    }
+
+    #[test]
+    fn the_gravest_of_several_reasons_is_told() {
+        let narrow = LinkReport { rung: Rung { width: 640, ..FULL }, route: Route::RelayTcp, ..CLEAR };
+        let lossy = LinkReport { loss_permille: 30, ..narrow };
+        let queued = LinkReport { queue_ms: 90, ..lossy };
+        let still = LinkReport { stall_ms: 800, ..queued };
+        for (report, want) in [
+            (CLEAR, Reason::Clear),
+            (LinkReport { route: Route::RelayTls, ..CLEAR }, Reason::Relay),
+            (narrow, Reason::Narrow),
+            (LinkReport { made_for: MadeFor::Another, ..narrow }, Reason::Another),
+            (lossy, Reason::Loss),
+            (queued, Reason::Queue),
+            (still, Reason::Still),
+        ] {
+            assert_eq!(first(report), want, "{report:?}");
+        }
+    }
+
+    #[test]
+    fn each_reason_comes_at_its_limit_and_not_below() {
+        for (below, at, want) in [
+            (LinkReport { stall_ms: 299, ..CLEAR }, LinkReport { stall_ms: 300, ..CLEAR }, Reason::Still),
+            (LinkReport { queue_ms: 59, ..CLEAR }, LinkReport { queue_ms: 60, ..CLEAR }, Reason::Queue),
+            (
+                LinkReport { loss_permille: 14, ..CLEAR },
+                LinkReport { loss_permille: 15, ..CLEAR },
+                Reason::Loss,
+            ),
+            (
+                LinkReport { target_kbps: 2000, ..CLEAR },
+                LinkReport { target_kbps: 1999, ..CLEAR },
+                Reason::Narrow,
+            ),
+            (CLEAR, LinkReport { rung: Rung { fps: 20, ..FULL }, ..CLEAR }, Reason::Narrow),
+        ] {
+            assert_eq!((first(below), first(at)), (Reason::Clear, want), "{at:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_at_its_limit_does_not_flicker() {
+        let reports: Vec<_> =
+            (0..40).map(|i| LinkReport { queue_ms: if i % 2 == 0 { 62 } else { 40 }, ..CLEAR }).collect();
+        assert_eq!(told(&reports), [Reason::Queue; 40]);
+        let spikes: Vec<_> =
+            (0..40).map(|i| LinkReport { queue_ms: if i % 4 == 3 { 200 } else { 5 }, ..CLEAR }).collect();
+        assert_eq!(told(&spikes), [Reason::Clear; 40], "one report of four is no reason");
+    }
+
+    #[test]
+    fn graver_reasons_come_soon_and_calmer_ones_late() {
+        let queued = LinkReport { queue_ms: 90, ..CLEAR };
+        let still = LinkReport { stall_ms: 400, ..CLEAR };
+        let worse = told(&[CLEAR, queued, queued, queued, still]);
+        assert_eq!(worse, [Reason::Clear, Reason::Clear, Reason::Clear, Reason::Queue, Reason::Still]);
+        let better = told(&[queued, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR, CLEAR]);
+        assert_eq!(
+            (better[6], better[7]),
+            (Reason::Queue, Reason::Clear),
+            "1.5 s after the first calm report"
+        );
+    }
+
+    #[test]
+    fn calmer_reasons_that_take_turns_still_end_a_graver_one() {
+        let still = LinkReport { stall_ms: 900, ..CLEAR };
+        let relay = LinkReport { route: Route::RelayUdp, ..CLEAR };
+        let mut reports = vec![still];
+        reports.extend([CLEAR, relay].repeat(4));
+        assert_ne!(told(&reports)[8], Reason::Still);
+    }
+
+    #[test]
+    fn figures_in_the_sentence_change_once_a_second() {
+        let (mut why, start) = (Why::default(), Instant::now());
+        let mut sentences = Vec::new();
+        for i in 0..8 {
+            let now = start + Duration::from_millis(250 * i);
+            let report = LinkReport { queue_ms: 80 + i as u16, ..CLEAR };
+            why.handle_report(&report, None, now);
+            sentences.push(why.look(now).unwrap().sentence);
+        }
+        sentences.dedup();
+        assert_eq!(
+            sentences,
+            ["A queue of 80 ms drains in the network.", "A queue of 84 ms drains in the network."]
+        );
+    }
+
+    #[test]
+    fn missing_reports_mean_that_the_link_stands_still() {
+        let (mut why, start) = (Why::default(), Instant::now());
+        assert_eq!(why.look(start), None);
+        why.handle_report(&CLEAR, None, start);
+        let said = |ms: u64| why.look(start + Duration::from_millis(ms)).unwrap().sentence;
+        assert_eq!(said(799), "Clear: the picture has all it needs.");
+        assert_eq!(said(800), "The link stands still for 0.8 s.");
+        assert_eq!(said(4300), "The link stands still for 4.3 s.");
+    }
+
+    #[test]
+    fn data_is_counted_over_connections_and_late_reports_count_nothing() {
+        let (mut why, now) = (Why::default(), Instant::now());
+        let sent = |bytes_sent, sent_kbps| LinkReport { bytes_sent, sent_kbps, ..CLEAR };
+        why.handle_report(&sent(5000, 800), None, now);
+        assert_eq!(why.look(now).unwrap().data, Data { bytes: 5000, per_hour: 360e6 }, "0.8 Mbit/s");
+        why.handle_report(&sent(4000, 9000), None, now);
+        assert_eq!(why.look(now).unwrap().data, Data { bytes: 5000, per_hour: 360e6 });
+        why.handle_connection();
+        assert_eq!(why.look(now), None);
+        why.handle_report(&sent(1000, 800), None, now);
+        assert_eq!(why.look(now).unwrap().data.bytes, 6000);
+    }
+
+    #[test]
+    fn the_worse_side_names_the_route() {
+        use CandidateType::{Host, Relayed};
+        use RelayTransport::{Tcp, Tls, Udp};
+        let pair = |local, remote, relay| Some(SelectedPair { local, remote, relay });
+        for (robot, ours, want) in [
+            (Route::Unknown, None, Route::Unknown),
+            (Route::Direct, None, Route::Direct),
+            (Route::Direct, pair(Host, Host, None), Route::Direct),
+            (Route::Direct, pair(Relayed, Host, Some(Tcp)), Route::RelayTcp),
+            (Route::RelayTls, pair(Host, Relayed, None), Route::RelayTls),
+            (Route::RelayUdp, pair(Relayed, Relayed, Some(Tls)), Route::RelayTls),
+            (Route::RelayTcp, pair(Relayed, Relayed, Some(Udp)), Route::RelayTcp),
+            (Route::Unknown, pair(Host, Relayed, None), Route::RelayUdp),
+        ] {
+            assert_eq!(worse(robot, ours), want, "{robot:?} {ours:?}");
+        }
+    }
+}
