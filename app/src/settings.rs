@@ -59,6 +59,8 @@ pub struct Settings {
     pub show_stages: bool,
     /// Whether a gamepad shakes when the link is lost.
     pub rumble: bool,
+    /// Whether the robot sends less video, so that a data plan lasts longer.
+    pub economy: bool,
     /// Units, video and what the drive screen shows.
     pub view: View,
     /// How keys become sticks.
@@ -81,6 +83,7 @@ impl Default for Settings {
             ui_scale: 1.0,
             show_stages: true,
             rumble: true,
+            economy: false,
             view: View::default(),
             keyboard: Rates::default(),
             recent: Vec::new(),
@@ -90,6 +93,9 @@ impl Default for Settings {
     }
 }
 
+/// What video may use in economy mode, in kbit/s: 0.27 GB in an hour.
+pub const ECONOMY_KBPS: u32 = 600;
+
 /// Key of a controller in [`Settings::profiles`]: its UUID and its name, as two different devices may share one of
 /// them.
 pub fn profile_key(uuid: &str, name: &str) -> String {
@@ -97,6 +103,11 @@ pub fn profile_key(uuid: &str, name: &str) -> String {
 }
 
 impl Settings {
+    /// The most that video may use, in kbit/s; none: as much as the robot is set up for.
+    pub fn video_limit(&self) -> Option<u32> {
+        self.economy.then_some(ECONOMY_KBPS)
+    }
+
     /// Puts a room at the head of the recent ones.
     pub fn remember(&mut self, server: &str, room: &str, now_s: u64) {
         self.recent.retain(|r| r.server != server || r.room != room);

@@ -21,11 +21,11 @@ use farwheel::model::{Model, Notice};
 use farwheel::render::slot::{self, Slot};
 use farwheel::ui::Page;
 use farwheel_media::VideoFrame;
-use farwheel_proto::control::link_report::{LinkReport, MadeFor, Route, Rung};
+use farwheel_proto::control::link_report::{Economy, LinkReport, MadeFor, Route, Rung};
 use farwheel_proto::video::{FrameId, Size};
 
 /// Every state by name, with its page.
-pub(crate) const STATES: [(&str, Page); 32] = [
+pub(crate) const STATES: [(&str, Page); 33] = [
     ("connect-robots", Page::Drive),
     ("connect-many", Page::Drive),
     ("connect-looking", Page::Drive),
@@ -46,6 +46,7 @@ pub(crate) const STATES: [(&str, Page); 32] = [
     ("drive-other-driver", Page::Drive),
     ("drive-estop", Page::Drive),
     ("drive-link-clear", Page::Drive),
+    ("drive-link-economy", Page::Drive),
     ("drive-link-narrow", Page::Drive),
     ("drive-link-lossy", Page::Drive),
     ("drive-link-relay", Page::Drive),
@@ -96,7 +97,10 @@ pub(crate) fn model(name: &str) -> Model {
             drive.link = Link::Opening(Step::OpenLink);
             model.drive = Some(drive);
         }
-        _ => model.drive = Some(drive(name)),
+        _ => {
+            model.settings.economy = name == "drive-link-economy";
+            model.drive = Some(drive(name));
+        }
     }
     model
 }
@@ -168,6 +172,7 @@ fn drive(name: &str) -> Drive {
             drive.why = Some(why(Reason::Still));
         }
         "drive-link-clear" => drive.why = Some(why(Reason::Clear)),
+        "drive-link-economy" => drive.why = Some(why(Reason::Economy)),
         "drive-link-narrow" => drive.why = Some(why(Reason::Narrow)),
         "drive-link-lossy" => drive.why = Some(why(Reason::Loss)),
         "drive-link-relay" => drive.why = Some(why(Reason::Relay)),
@@ -229,6 +234,7 @@ fn why(reason: Reason) -> link::View {
     let clear = LinkReport {
         route: Route::Direct,
         made_for: MadeFor::ThisLink,
+        economy: Economy::Off,
         capacity_kbps: 6400,
         target_kbps: 4000,
         sent_kbps: 3780,
@@ -248,6 +254,14 @@ fn why(reason: Reason) -> link::View {
             sent_kbps: 528,
             queue_ms: 22,
             rung: Rung { width: 640, height: 360, fps: 20 },
+            ..clear
+        },
+        Reason::Economy => LinkReport {
+            economy: Economy::On,
+            target_kbps: 600,
+            sent_kbps: 574,
+            max_kbps: 600,
+            rung: Rung { width: 640, height: 360, fps: 30 },
             ..clear
         },
         Reason::Loss => {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use farwheel_proto::age::{Percentiles, Report};
-use farwheel_proto::control::link_report::{MadeFor, Rung};
+use farwheel_proto::control::link_report::{Economy, MadeFor, Rung};
 use serde_json::{Value, json};
 
 use crate::model::link::View;
@@ -106,6 +106,7 @@ fn link(view: &View) -> Value {
         "rung": rung(report.rung),
         "camera": rung(report.camera),
         "made_for_this_link": report.made_for == MadeFor::ThisLink,
+        "economy": report.economy == Economy::On,
         "data_bytes": view.data.bytes,
         "data_bytes_per_hour": view.data.per_hour,
     })

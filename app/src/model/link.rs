@@ -34,6 +34,8 @@ pub enum Reason {
     Loss,
     /// The pictures are made for another viewer's link.
     Another,
+    /// The driver lets video use no more.
+    Economy,
     /// The link carries less than the camera would give.
     Narrow,
     /// A relay adds its delay.
@@ -58,7 +60,7 @@ impl Reason {
         match self {
             Self::Still => Level::Bad,
             Self::Queue | Self::Loss | Self::Narrow => Level::Warning,
-            Self::Another | Self::Relay => Level::Neutral,
+            Self::Another | Self::Economy | Self::Relay => Level::Neutral,
             Self::Clear => Level::Good,
         }
     }
@@ -70,6 +72,7 @@ impl Reason {
             Self::Queue => "queue",
             Self::Loss => "loss",
             Self::Another => "another",
+            Self::Economy => "economy",
             Self::Narrow => "narrow",
             Self::Relay => "relay",
             Self::Clear => "clear",
@@ -96,6 +99,10 @@ fn sentence(reason: Reason, report: &LinkReport, route: Route, still_for: Durati
         }
         Reason::Another => {
             format!("The picture is made for the driver's link; this one carries {mbps}.")
+        }
+        Reason::Economy => {
+            let max = f64::from(report.max_kbps) / 1e3;
+            format!("Economy mode: the picture may use {max:.1} Mbit/s.")
         }
         Reason::Narrow => format!("The link carries {mbps}, so {}.", consequence(report)),
         Reason::Relay => {
@@ -147,6 +154,7 @@ mod tests {
             capacity_kbps: 640,
             queue_ms: 90,
             loss_permille: 31,
+            max_kbps: 600,
             rung: Rung { width: 640, height: 360, fps: 30 },
             ..LinkReport::default()
         };
@@ -160,6 +168,7 @@ mod tests {
                 "The picture is made for the driver's link; this one carries 0.6 Mbit/s.",
             ),
             (Reason::Narrow, Route::Direct, "The link carries 0.6 Mbit/s, so the picture is 640×360."),
+            (Reason::Economy, Route::Direct, "Economy mode: the picture may use 0.6 Mbit/s."),
             (Reason::Relay, Route::RelayUdp, "Over a relay (UDP): expect a little more delay."),
             (Reason::Relay, Route::RelayTcp, "Over a relay (TCP): expect some more delay."),
             (Reason::Relay, Route::RelayTls, "Over a relay (TLS): expect some more delay."),

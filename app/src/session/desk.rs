@@ -186,6 +186,7 @@ impl Desk {
         };
         match Session::start_on(self.runtime.clone(), config, self.slot.clone(), Some(&self.hands)) {
             Ok(session) => {
+                session.order(Order::LimitVideo(self.settings.video_limit()));
                 if let Some(wake) = &self.wake {
                     session.on_change(Arc::clone(wake));
                 }
@@ -227,6 +228,7 @@ impl Desk {
     fn change_settings(&mut self, settings: Settings) {
         self.settings = Arc::new(settings);
         self.hands.shared().set_settings(Arc::clone(&self.settings));
+        self.order(Order::LimitVideo(self.settings.video_limit()));
         if let Some(store) = &self.store
             && let Err(e) = store.save(&self.settings)
         {

@@ -46,6 +46,7 @@ pub struct Dialogue {
     next_id: u32,
     asking_since: Option<Instant>,
     stop: Stop,
+    video_limit: Option<u32>,
     // Full: a robot answers long before; 32 unanswered requests are forgotten oldest first.
     asked: BTreeMap<u32, &'static str>,
     // Full: without a connection nothing leaves, and a new one begins anew; the oldest of 32 goes.
@@ -77,6 +78,7 @@ impl Dialogue {
             next_id: 0,
             asking_since: None,
             stop: Stop::No,
+            video_limit: None,
             asked: BTreeMap::new(),
             outgoing: VecDeque::new(),
             notices: VecDeque::new(),
@@ -152,8 +154,13 @@ impl Dialogue {
                 if self.epoch != epoch {
                     self.notice(Notice::good("You have the wheel. Hold to arm."));
                 }
+                // A limit ends with the lease that it was said under.
+                let is_new = self.epoch != epoch;
                 self.epoch = epoch;
                 self.lease = Lease::Mine;
+                if is_new && self.video_limit.is_some() {
+                    self.say_video_limit();
+                }
             }
             Body::LeaseDenied { holder } => {
                 let name = self.name_of(&holder);
@@ -208,7 +215,8 @@ impl Dialogue {
             | Body::LeaseTake
             | Body::LeaseRelease
             | Body::LeaseHandOver { .. }
-            | Body::SelectCamera { .. } => tracing::debug!("robot said what only its peers say"),
+            | Body::SelectCamera { .. }
+            | Body::LimitVideo { .. } => tracing::debug!("robot said what only its peers say"),
         }
     }
 
@@ -234,6 +242,20 @@ impl Dialogue {
     /// The user wants another camera.
     pub fn select_camera(&mut self, camera: u8) {
         self.ask(Body::SelectCamera { camera }, "another camera");
+    }
+
+    /// The user wants video to use no more than this, in kbit/s; said to each robot that is driven.
+    pub fn limit_video(&mut self, kbps: Option<u32>) {
+        if self.video_limit != kbps {
+            self.video_limit = kbps;
+            if self.lease == Lease::Mine {
+                self.say_video_limit();
+            }
+        }
+    }
+
+    fn say_video_limit(&mut self) {
+        self.ask(Body::LimitVideo { kbps: self.video_limit }, "economy mode");
     }
 
     /// Emergency stop, beside the flag in every command; each push is said, as the robot may have been reset since.
@@ -517,6 +539,32 @@ mod tests {
             dialogue.select_camera(1);
         }
         assert_eq!(said(&mut dialogue).len(), ASKED_MAX);
+    }
+
+    #[test]
+    fn a_limit_is_said_when_it_changes_and_under_each_new_lease() {
+        let limits = |dialogue: &mut Dialogue| -> Vec<Option<u32>> {
+            let limit = |event: Event| match event.body {
+                Body::LimitVideo { kbps } => Some(kbps),
+                _ => None,
+            };
+            std::iter::from_fn(|| dialogue.poll_event()).filter_map(limit).collect()
+        };
+        let mut dialogue = driver();
+        dialogue.limit_video(Some(600));
+        assert_eq!(limits(&mut dialogue), [], "nothing is driven yet");
+        let granted = |epoch| Event::notice(Body::LeaseGranted { epoch, lasts_ms: 3000 });
+        dialogue.handle_event(granted(5));
+        assert_eq!(limits(&mut dialogue), [Some(600)]);
+        dialogue.handle_event(granted(5));
+        dialogue.limit_video(Some(600));
+        assert_eq!(limits(&mut dialogue), [], "it is known");
+        dialogue.handle_event(granted(6));
+        assert_eq!(limits(&mut dialogue), [Some(600)]);
+        dialogue.limit_video(None);
+        assert_eq!(limits(&mut dialogue), [None]);
+        dialogue.handle_event(granted(7));
+        assert_eq!(limits(&mut dialogue), [], "no limit needs no word");
     }
 
     #[test]

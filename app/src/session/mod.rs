@@ -69,6 +69,8 @@ pub enum Order {
     ReleaseLease,
     /// Show another camera.
     SelectCamera(u8),
+    /// Let video use no more than this, in kbit/s.
+    LimitVideo(Option<u32>),
     /// Emergency stop, beside the flag in the commands.
     EmergencyStop,
     /// End the emergency stop.

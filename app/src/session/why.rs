@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use farwheel_peer::{CandidateType, RelayTransport, SelectedPair};
-use farwheel_proto::control::link_report::{LinkReport, MadeFor, Route};
+use farwheel_proto::control::link_report::{Economy, LinkReport, MadeFor, Route};
 
 use crate::model::link::{Data, Reason, View};
 
@@ -108,6 +108,9 @@ fn dominating(report: &LinkReport, route: Route, present: Reason) -> Reason {
         Reason::Loss
     } else if report.made_for == MadeFor::Another {
         Reason::Another
+    } else if report.economy == Economy::On && !is_slow(report, 100 - limit(Reason::Narrow, MISSING_PERCENT))
+    {
+        Reason::Economy
     } else if is_narrow(report, 100 - limit(Reason::Narrow, MISSING_PERCENT)) {
         Reason::Narrow
     } else if route > Route::Direct {
@@ -117,11 +120,15 @@ fn dominating(report: &LinkReport, route: Route, present: Reason) -> Reason {
     }
 }
 
+/// Whether the rate is below this share of the most.
+fn is_slow(report: &LinkReport, percent: u32) -> bool {
+    u64::from(report.target_kbps) < u64::from(report.max_kbps) * u64::from(percent) / 100
+}
+
 /// Whether the picture is below the camera's, or its rate below this share of the most.
 fn is_narrow(report: &LinkReport, percent: u32) -> bool {
     let (rung, camera) = (report.rung, report.camera);
-    let share = u64::from(report.max_kbps) * u64::from(percent) / 100;
-    rung.width < camera.width || rung.fps < camera.fps || u64::from(report.target_kbps) < share
+    rung.width < camera.width || rung.fps < camera.fps || is_slow(report, percent)
 }
 
 /// How long the reports speak for another reason before it is told.
@@ -172,6 +179,7 @@ mod tests {
     const CLEAR: LinkReport = LinkReport {
         route: Route::Direct,
         made_for: MadeFor::ThisLink,
+        economy: Economy::Off,
         capacity_kbps: 6000,
         target_kbps: 4000,
         sent_kbps: 3800,
@@ -220,6 +228,16 @@ mod tests {
         ] {
             assert_eq!(first(report), want, "{report:?}");
         }
+    }
+
+    #[test]
+    fn economy_mode_is_the_reason_unless_the_link_carries_even_less() {
+        let small = Rung { width: 640, height: 360, fps: 30 };
+        let economy =
+            LinkReport { economy: Economy::On, max_kbps: 600, target_kbps: 600, rung: small, ..CLEAR };
+        assert_eq!(first(economy), Reason::Economy);
+        assert_eq!(first(LinkReport { target_kbps: 299, ..economy }), Reason::Narrow);
+        assert_eq!(first(LinkReport { queue_ms: 90, ..economy }), Reason::Queue);
     }
 
     #[test]

@@ -112,6 +112,7 @@ impl Worker {
             Order::TakeLease => self.dialogue.take_lease(),
             Order::ReleaseLease => self.dialogue.release_lease(),
             Order::SelectCamera(camera) => self.dialogue.select_camera(camera),
+            Order::LimitVideo(kbps) => self.dialogue.limit_video(kbps),
             Order::EmergencyStop => self.dialogue.emergency_stop(),
             Order::Disarm => self.dialogue.disarm(),
             Order::ResetStop => {

@@ -125,6 +125,7 @@ fn hud(ui: &mut Ui, settings: &mut Settings) {
 
 fn driving(ui: &mut Ui, settings: &mut Settings) {
     card(ui, "Driving", |ui| {
+        toggle_row(ui, "Economy mode (F6)", "Video uses 0.6 Mbit/s at most.", &mut settings.economy);
         toggle_row(ui, "Rumble when the link is lost", "", &mut settings.rumble);
         let percent = |value: f32| format!("{:.0} %", value * 100.0);
         slider_row(ui, "Keyboard throttle", &mut settings.keyboard.throttle_max, 0.1..=1.0, percent);

@@ -86,11 +86,12 @@ const DRIVING: [(&str, &str); 9] = [
     ("L  H", "Lights, horn"),
 ];
 
-const WINDOW: [(&str, &str); 7] = [
+const WINDOW: [(&str, &str); 8] = [
     ("F1  ?", "This list"),
     ("F2", "Drive"),
     ("F3", "Controller"),
     ("F4  F5", "Stats, settings"),
+    ("F6", "Economy mode"),
     ("F10", "Hide the figures"),
     ("F11", "Full screen"),
     ("F12", "Snapshot"),

@@ -9,6 +9,7 @@ use super::{connect, drive, gamepad, keys, notices, settings, shortcuts, stats};
 use crate::input::keyboard::Keys;
 use crate::model::{Command, Model};
 use crate::render::slot::Slot;
+use crate::settings::Settings;
 
 /// A page of the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -176,6 +177,10 @@ impl Window {
             }
         }
         if model.drive.is_some() {
+            if pressed(EguiKey::F6) {
+                let settings = Settings { economy: !model.settings.economy, ..model.settings.clone() };
+                out.push(Command::ChangeSettings(Box::new(settings)));
+            }
             if pressed(EguiKey::F10) {
                 self.bare = self.bare.flipped();
             }

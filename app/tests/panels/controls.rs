@@ -268,3 +268,26 @@ fn leaving_the_drive_screen_or_the_window_releases_the_controls() {
     harness.run_steps(1);
     assert_eq!(watch(&mut harness), Some(Command::ReleaseControls));
 }
+
+#[test]
+fn economy_mode_is_switched_in_the_link_panel_and_by_its_key() {
+    let asked = |harness: &mut Harness<'_, Scene>| -> Vec<bool> {
+        let change = |command| match command {
+            Command::ChangeSettings(settings) => Some(settings.economy),
+            _ => None,
+        };
+        take(harness).into_iter().filter_map(change).collect()
+    };
+    let mut harness = on("drive-link-narrow");
+    harness.get_by_label("Economy mode (F6)").click_accesskit();
+    harness.run_steps(2);
+    assert_eq!(asked(&mut harness), [true]);
+    let mut harness = on("drive-link-economy");
+    harness.key_press(egui::Key::F6);
+    harness.run_steps(2);
+    assert_eq!(asked(&mut harness), [false]);
+    let mut harness = on("drive-link-clear");
+    harness.state_mut().model.drive.as_mut().unwrap().role = Role::Viewer;
+    harness.run_steps(2);
+    assert!(harness.query_by_label("Economy mode (F6)").is_none(), "only a driver has a say");
+}

@@ -55,8 +55,14 @@ fn drive_screen_cannot_be_mistaken_for_live_when_it_is_not() {
     check(&["drive-slow", "drive-frozen", "drive-lost", "drive-estop"], Theme::Dark);
 }
 
-const LINK: [&str; 5] =
-    ["drive-link-clear", "drive-link-narrow", "drive-link-lossy", "drive-link-relay", "drive-link-still"];
+const LINK: [&str; 6] = [
+    "drive-link-clear",
+    "drive-link-economy",
+    "drive-link-narrow",
+    "drive-link-lossy",
+    "drive-link-relay",
+    "drive-link-still",
+];
 
 #[test]
 fn link_panel_tells_why_the_picture_is_what_it_is() {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use farwheel_proto::control::command::{Controls, Displayed, DriveCommand, Echo, Flags};
-use farwheel_proto::control::link_report::{LinkReport, MadeFor, Route, Rung};
+use farwheel_proto::control::link_report::{Economy, LinkReport, MadeFor, Route, Rung};
 use farwheel_proto::control::probe::{Ping, Pong};
 use farwheel_proto::control::telemetry::{BatteryLevel, CameraStatus, Fast, Slow, Telemetry};
 use farwheel_proto::control::{Axis, DisarmReason, Event, Faults, Refusal, Status};
@@ -149,6 +149,7 @@ fn link_reports_are_as_written_down() {
         let want = LinkReport {
             route: [Route::Unknown, Route::Direct, Route::RelayUdp, Route::RelayTcp, Route::RelayTls]
                 [number::<usize>(&fields["route"])],
+            economy: [Economy::Off, Economy::On][number::<usize>(&fields["economy"])],
             made_for: [MadeFor::Another, MadeFor::ThisLink][number::<usize>(&fields["made_for"])],
             capacity_kbps: number(&fields["capacity_kbps"]),
             target_kbps: number(&fields["target_kbps"]),
@@ -170,7 +171,7 @@ fn link_reports_are_as_written_down() {
 #[test]
 fn events_are_as_written_down() {
     let vectors = vectors("event");
-    assert_eq!(vectors.len(), 28);
+    assert_eq!(vectors.len(), 30);
     for vector in vectors {
         let text = vector["text"].as_str().unwrap();
         let event = Event::decode(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));

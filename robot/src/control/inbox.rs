@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use farwheel_proto::control::DriveCommand;
 use farwheel_proto::control::event::Camera;
-use farwheel_proto::video::CarTime;
+use farwheel_proto::video::{Bitrate, CarTime};
 
 /// A peer and the connection it is heard on, `{peer}.{conn}`; cheap to clone.
 pub type PeerId = Arc<str>;
@@ -94,6 +94,7 @@ struct State {
     arrivals: Arrivals,
     wake: bool,
     driver: Option<PeerId>,
+    video_limit: Option<Bitrate>,
 }
 
 impl Inbox {
@@ -173,6 +174,16 @@ impl Inbox {
         if state.driver.as_deref() != driver {
             state.driver = driver.map(Arc::from);
         }
+    }
+
+    /// Says how much the driver lets video use; the control thread does so whenever that changes.
+    pub fn set_video_limit(&self, limit: Option<Bitrate>) {
+        self.lock().video_limit = limit;
+    }
+
+    /// The most that video may use for the driver; none: as much as the robot is set up for.
+    pub fn video_limit(&self) -> Option<Bitrate> {
+        self.lock().video_limit
     }
 
     /// Whose commands count.

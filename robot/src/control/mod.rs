@@ -14,6 +14,7 @@ use farwheel_proto::control::failsafe::NEUTRAL;
 use farwheel_proto::control::helm::{self, Action, Helm, Recipient};
 use farwheel_proto::control::telemetry::{self, BatteryLevel};
 use farwheel_proto::control::{Axis, Event, Fault, Setpoint};
+use farwheel_proto::video::Bitrate;
 use tokio::sync::mpsc;
 use tracing::{debug, trace, warn};
 
@@ -196,6 +197,8 @@ impl Control {
             warn!("events of the driver were lost");
             self.pass_fault(Fault::EventsLost, now);
         }
+        // Before the driver: a new one begins without it.
+        self.parts.inbox.set_video_limit(self.helm.video_limit().map(Bitrate::from_kbps));
         self.parts.inbox.set_driver(self.helm.driver());
     }
 

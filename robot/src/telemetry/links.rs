@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use farwheel_media::encode::Target;
 use farwheel_peer::{CandidateType, Link, RelayTransport, SelectedPair, Stats};
-use farwheel_proto::control::link_report::{LinkReport, MadeFor, Route, Rung};
+use farwheel_proto::control::link_report::{Economy, LinkReport, MadeFor, Route, Rung};
 
 /// The report on one link; `rung` is what the encoder makes, `camera` the most that it would make.
 pub fn report(
     link: &Link,
     stats: &Stats,
     made_for: MadeFor,
+    economy: Economy,
     (rung, camera): (Target, Target),
     skipped: u16,
 ) -> LinkReport {
@@ -19,6 +20,7 @@ pub fn report(
     LinkReport {
         route: stats.pair.map_or(Route::Unknown, route),
         made_for,
+        economy,
         capacity_kbps: status.capacity.0 / 1000,
         target_kbps: target.bitrate.0 / 1000,
         sent_kbps: (stats.bitrate_out / 1e3) as u32,
@@ -97,10 +99,12 @@ mod tests {
             target: rate::Target { bitrate: small.bitrate, size: small.size, fps: small.fps },
         };
         let stats = Stats { bitrate_out: 530_400.0, bytes_sent: 1 << 40, ..Stats::default() };
-        let got = report(&link, &stats, MadeFor::ThisLink, (small, target(4000, 1280, 720, 30)), 7);
+        let got =
+            report(&link, &stats, MadeFor::ThisLink, Economy::On, (small, target(4000, 1280, 720, 30)), 7);
         let want = LinkReport {
             route: Route::Unknown,
             made_for: MadeFor::ThisLink,
+            economy: Economy::On,
             capacity_kbps: 640,
             target_kbps: 544,
             sent_kbps: 530,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use farwheel_media::encode::Target;
 use farwheel_media::slot::{Slot, Taken};
 use farwheel_peer::{Channel, Connection};
-use farwheel_proto::control::link_report::MadeFor;
+use farwheel_proto::control::link_report::{Economy, MadeFor};
 use farwheel_proto::control::place::{Outline, Place};
 use farwheel_proto::control::telemetry::{BatteryLevel, CameraStatus, Fast, Slow};
 
@@ -155,7 +155,9 @@ impl Parts {
     }
 
     fn send_link(&self, skipped: u16) {
-        let leader = self.fanout.leader(self.inbox.driver().as_ref());
+        let driver = self.inbox.driver();
+        let leader = self.fanout.leader(driver.as_ref());
+        let limit = self.inbox.video_limit();
         let rung = self.video.target().unwrap_or(self.target);
         for viewer in self.fanout.viewers().iter() {
             let Some(link) = viewer.connection.link() else { continue };
@@ -163,7 +165,11 @@ impl Parts {
                 leader.as_ref().is_some_and(|leader| leader.connection.conn() == viewer.connection.conn());
             let made_for = if leads { MadeFor::ThisLink } else { MadeFor::Another };
             let stats = viewer.connection.stats();
-            let report = links::report(&link, &stats, made_for, (rung, self.target), skipped);
+            let limit = limit.filter(|_| Some(&viewer.peer) == driver.as_ref());
+            let economy = if limit.is_some() { Economy::On } else { Economy::Off };
+            let max = limit.map_or(self.target.bitrate, |limit| limit.min(self.target.bitrate));
+            let camera = Target { bitrate: max, ..self.target };
+            let report = links::report(&link, &stats, made_for, economy, (rung, camera), skipped);
             send(&viewer.connection, Bytes::copy_from_slice(&report.encode()));
         }
     }

@@ -9,15 +9,16 @@ use anyhow::{Context as _, Result};
 use farwheel_media::VideoFrame;
 use farwheel_media::encode::{self, Encoder, Target};
 use farwheel_media::slot::{Slot, Taken};
+use farwheel_peer::ConnId;
 use farwheel_proto::control::telemetry::CameraStatus;
 use farwheel_proto::rate::{self, Verdict};
-use farwheel_proto::video::FrameKind;
+use farwheel_proto::video::{Bitrate, FrameKind};
 use tracing::{info, trace, warn};
 
 use super::{Fanout, KeyWishes, Stages, Viewer, Wish};
 use crate::camera::Cameras;
 use crate::clock::CarClock;
-use crate::control::Inbox;
+use crate::control::{Inbox, PeerId};
 use crate::thread::{self, Urgency};
 
 /// What the encode thread works with.
@@ -117,7 +118,7 @@ impl EncodeThread {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = thread::spawn("encode", Urgency::Media, move || {
-            Encode { parts, encoder, wishes: KeyWishes::default() }.run(&told);
+            Encode { parts, encoder, wishes: KeyWishes::default(), limited: None }.run(&told);
         })
         .context("start the encode thread")?;
         Ok(Self { stop, thread: Some(thread) })
@@ -137,6 +138,8 @@ struct Encode {
     parts: Parts,
     encoder: Encoder,
     wishes: KeyWishes,
+    /// The connection that the driver has limited, and to what.
+    limited: Option<(ConnId, Bitrate)>,
 }
 
 impl Encode {
@@ -169,9 +172,11 @@ impl Encode {
 
     /// Encodes a picture if the link of the one it is made for has room.
     fn handle_picture(&mut self, frame: &VideoFrame, status: CameraStatus) -> Result<(), encode::Error> {
-        let Some(leader) = self.parts.fanout.leader(self.parts.inbox.driver().as_ref()) else {
+        let driver = self.parts.inbox.driver();
+        let Some(leader) = self.parts.fanout.leader(driver.as_ref()) else {
             return Ok(());
         };
+        self.limit(&leader, driver.as_ref());
         match leader.connection.admit_frame() {
             Some(Verdict::Encode { .. }) => {}
             Some(Verdict::Skip(reason)) => {
@@ -187,6 +192,25 @@ impl Encode {
                 Some(self.encoder.target());
         }
         self.encode(frame, status, &leader)
+    }
+
+    /// Holds the driver's link to what the driver allows, and lets go of the one before.
+    fn limit(&mut self, leader: &Viewer, driver: Option<&PeerId>) {
+        let limit = self.parts.inbox.video_limit().filter(|_| Some(&leader.peer) == driver);
+        let wanted = limit.map(|limit| (leader.connection.conn(), limit.min(self.parts.target.bitrate)));
+        if self.limited == wanted {
+            return;
+        }
+        if let Some((conn, _)) = self.limited.take() {
+            for viewer in self.parts.fanout.viewers().iter().filter(|v| v.connection.conn() == conn) {
+                viewer.connection.set_bitrate_max(self.parts.target.bitrate);
+            }
+        }
+        if let Some((_, max)) = wanted {
+            leader.connection.set_bitrate_max(max);
+        }
+        info!(limit = ?wanted.map(|(_, max)| max), "video limited by the driver");
+        self.limited = wanted;
     }
 
     fn encode(

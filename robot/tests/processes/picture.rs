@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use farwheel_media::decode::Decoder;
 use farwheel_media::test_picture::TestPicture;
-use farwheel_proto::control::link_report::{MadeFor, Route};
+use farwheel_proto::control::link_report::{Economy, MadeFor, Route};
 use farwheel_proto::control::telemetry::CameraStatus;
 use farwheel_proto::control::{Refusal, event::Body};
 use farwheel_proto::video::Size;
@@ -79,6 +79,37 @@ fn each_viewer_is_told_of_its_own_link_and_one_of_them_leads() {
             |view: &View| view.report.is_some_and(|later| later.bytes_sent > report.bytes_sent + 1000);
         viewer.wait("a report of more bytes", later);
     }
+}
+
+#[test]
+fn economy_mode_caps_the_video_until_it_is_switched_off_or_the_driver_leaves() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let _robot = Robot::start(dir.path(), &server.url, &["--camera", "test"]);
+    let driver = Driver::start(&server.url, "driver");
+    driver.wait("pictures", |view| view.frames > 2);
+    let viewer = Driver::start(&server.url, "viewer");
+    driver.take_the_wheel();
+    let told = |driver: &Driver, what: &str, economy, target: std::ops::RangeInclusive<u32>| {
+        driver.wait(what, |view| {
+            view.report.is_some_and(|report| {
+                (report.economy, report.made_for) == (economy, MadeFor::ThisLink)
+                    && target.contains(&report.target_kbps)
+            })
+        });
+    };
+    told(&driver, "more than economy mode has", Economy::Off, 601..=4000);
+    driver.order(Order::Ask(Body::LimitVideo { kbps: Some(600) }));
+    told(&driver, "the cap", Economy::On, 100..=600);
+    driver.wait("a picture within the cap", |view| {
+        view.slow.is_some_and(|slow| slow.target_bitrate <= 600_000 && slow.bitrate <= 700_000)
+    });
+    driver.order(Order::Ask(Body::LimitVideo { kbps: None }));
+    told(&driver, "the end of the cap", Economy::Off, 601..=4000);
+    driver.order(Order::Ask(Body::LimitVideo { kbps: Some(300) }));
+    told(&driver, "the cap again", Economy::On, 100..=300);
+    drop(driver);
+    told(&viewer, "a rate of its own", Economy::Off, 601..=4000);
 }
 
 #[test]

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use eframe::egui::{Align2, Galley, Rect, Ui, pos2, vec2};
+use eframe::egui::{Align2, Galley, Rect, Ui, UiBuilder, pos2, vec2};
 use farwheel_proto::control::link_report::{LinkReport, Route};
 
 use super::{Cx, Room};
-use crate::model::Level;
+use crate::model::connect::Role;
 use crate::model::link::{View, transport};
-use crate::ui::theme::{self, Palette, STEP, Weight, size};
+use crate::model::{Command, Level};
+use crate::ui::theme::{self, CONTROL, Palette, STEP, Weight, size};
 use crate::ui::units;
-use crate::ui::widgets::{describe, level_icon, paint_icon, paint_text, plate};
+use crate::ui::widgets::{describe, level_icon, paint_icon, paint_text, plate, toggle_row};
 
 /// Shows the plate at the upper right of `area`, as much of it as has room.
-pub(crate) fn show(ui: &mut Ui, area: Rect, cx: &Cx<'_>, room: Room) {
+pub(crate) fn show(ui: &mut Ui, area: Rect, cx: &mut Cx<'_>, room: Room) {
     let Some(view) = cx.state.why.as_ref().filter(|_| room.wide && cx.model.settings.view.hud.why) else {
         return;
     };
@@ -22,7 +23,9 @@ pub(crate) fn show(ui: &mut Ui, area: Rect, cx: &Cx<'_>, room: Room) {
     let words = ui.painter().layout(view.sentence.clone(), font, p.text, WIDTH - 2.0 * PAD - INDENT);
     let head = PAD + words.size().y + PAD - 4.0;
     let rows = rows(view);
-    let all = head + BAR + rows.len() as f32 * ROW + PAD - 2.0;
+    let drives = cx.state.role == Role::Driver;
+    let switch = if drives { CONTROL } else { 0.0 };
+    let all = head + BAR + rows.len() as f32 * ROW + switch + PAD - 2.0;
     // The controls are 128 high and lie at the lower edge.
     let has_rows = all <= area.height() - 128.0 - STEP;
     let height = if has_rows { all } else { head };
@@ -34,6 +37,11 @@ pub(crate) fn show(ui: &mut Ui, area: Rect, cx: &Cx<'_>, room: Room) {
         ui.painter().hline(rect.left() + PAD..=rect.right() - PAD, top, (1.0, p.plate_line));
         bar(ui, Rect::from_min_size(pos2(rect.left(), top), vec2(WIDTH, BAR)), &view.report);
         figures(ui, rect, top + BAR, &rows);
+        if drives {
+            let bottom = rect.bottom() - PAD / 2.0;
+            let least = pos2(rect.left() + PAD, bottom - CONTROL);
+            economy(ui, Rect::from_min_max(least, pos2(rect.right() - PAD, bottom)), cx);
+        }
     }
 }
 
@@ -46,6 +54,15 @@ fn sentence(ui: &Ui, rect: Rect, view: &View, words: Arc<Galley>) {
         Rect::from_min_size(rect.min, vec2(rect.width(), words.size().y + 2.0 * PAD - 4.0)).intersect(rect);
     ui.painter().galley(pos2(rect.left() + PAD + INDENT, rect.top() + PAD), words, p.text);
     describe(ui, area, "why", &view.sentence);
+}
+
+fn economy(ui: &mut Ui, rect: Rect, cx: &mut Cx<'_>) {
+    let mut settings = cx.model.settings.clone();
+    let mut child = ui.new_child(UiBuilder::new().max_rect(rect).id_salt("economy"));
+    toggle_row(&mut child, "Economy mode (F6)", "", &mut settings.economy);
+    if settings.economy != cx.model.settings.economy {
+        cx.out.push(Command::ChangeSettings(Box::new(settings)));
+    }
 }
 
 /// What is sent of what the link carries.
@@ -77,7 +94,8 @@ fn figures(ui: &Ui, rect: Rect, top: f32, rows: &[(&str, String, Level)]) {
         paint_text(ui, at, Align2::RIGHT_CENTER, value, size::BODY, Weight::Medium, p.level(*level));
     }
     let spoken: Vec<_> = rows.iter().map(|(label, value, _)| format!("{label} {value}")).collect();
-    let area = Rect::from_min_max(pos2(rect.left(), top), rect.max);
+    let size = vec2(rect.width(), ROW * rows.len() as f32);
+    let area = Rect::from_min_size(pos2(rect.left(), top), size);
     describe(ui, area, "link report", &spoken.join(", "));
 }
 

@@ -104,6 +104,13 @@ pub enum Body {
         /// Its index in `Welcome`.
         camera: u8,
     },
+    /// From the driver: the most that everything about video may use, until the lease ends. Answered by `Done`, or
+    /// `Refused`.
+    LimitVideo {
+        /// In kbit/s; absent: as much as the robot is set up for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kbps: Option<u32>,
+    },
     /// From the robot to all: what its cameras are and which one is sent.
     Cameras {
         /// All of them.

@@ -49,6 +49,8 @@ pub struct Helm {
     strangers: BTreeMap<String, Allowance>,
     cameras: Vec<Camera>,
     camera: Option<u8>,
+    // With the epoch of the lease that it ends with.
+    video_limit: Option<(u32, u32)>,
     told: Status,
     // Full: the oldest goes, as its peer does not read; `dropped` counts.
     events: VecDeque<(Recipient, Event)>,
@@ -109,6 +111,7 @@ impl Helm {
             strangers: BTreeMap::new(),
             cameras: Vec::new(),
             camera: None,
+            video_limit: None,
             events: VecDeque::new(),
             dropped: 0,
         }
@@ -249,6 +252,12 @@ impl Helm {
         self.lease.holder()
     }
 
+    /// The most that the driver lets video use, in kbit/s; none: as much as the robot is set up for.
+    pub fn video_limit(&self) -> Option<u32> {
+        let holds = |epoch: u32| self.lease.holder().is_some() && self.lease.epoch() == epoch;
+        self.video_limit.filter(|(epoch, _)| holds(*epoch)).map(|(_, kbps)| kbps)
+    }
+
     /// Who is here, in the order of their ids.
     pub fn peers(&self) -> impl Iterator<Item = &PeerEntry> {
         self.peers.values().map(|peer| &peer.entry)
@@ -305,6 +314,10 @@ impl Helm {
                     Err(Refusal::NotHere)
                 }
             }
+            Body::LimitVideo { kbps } if drives => {
+                self.video_limit = kbps.map(|kbps| (self.lease.epoch(), kbps));
+                Ok(Body::Done)
+            }
             Body::Chat { text, .. } => {
                 let from = self.peers.get(peer).map_or_else(String::new, |peer| peer.entry.name.clone());
                 self.tell(Recipient::All, Event::notice(Body::Chat { from, text: text.clone() }));
@@ -316,7 +329,8 @@ impl Helm {
             | Body::ResetStop(_)
             | Body::LeaseRelease
             | Body::LeaseHandOver { .. }
-            | Body::SelectCamera { .. } => Err(Refusal::NoLease),
+            | Body::SelectCamera { .. }
+            | Body::LimitVideo { .. } => Err(Refusal::NoLease),
             Body::LeaseTake => Err(Refusal::Role),
             // Answers and a robot's own news mean nothing here; answering them could go on for ever.
             Body::Welcome(_)

@@ -9,7 +9,7 @@ use super::wire::{DatagramError, Shape, Tail, Writer};
 /// | 0 | version, 1 | | 26 | pictures skipped in the last second, u16 |
 /// | 1 | type, 8 | | 28 | width of the rung, u16 |
 /// | 2 | route, in the order of [`Route`] | | 30 | height of the rung, u16 |
-/// | 3 | 1: the pictures are made for this link | | 32 | pictures per second of the rung, u16 |
+/// | 3 | bits: 1 the pictures are made for this link, 2 economy mode | | 32 | pictures per second of the rung, u16 |
 /// | 4 | capacity, kbit/s, u32 | | 34 | width of the camera, u16 |
 /// | 8 | target, kbit/s, u32 | | 36 | height of the camera, u16 |
 /// | 12 | sent, kbit/s, u32 | | 38 | pictures per second of the camera, u16 |
@@ -25,13 +25,15 @@ pub struct LinkReport {
     pub route: Route,
     /// Whose link decides what the pictures are.
     pub made_for: MadeFor,
+    /// Whether the driver has limited the video.
+    pub economy: Economy,
     /// What the link is believed to carry, in kbit/s.
     pub capacity_kbps: u32,
     /// What this link's share of video may be, in kbit/s.
     pub target_kbps: u32,
     /// Everything sent to this viewer in the last second, in kbit/s.
     pub sent_kbps: u32,
-    /// The most that the robot would send, in kbit/s.
+    /// The most that the robot would send, or that the driver lets it, in kbit/s.
     pub max_kbps: u32,
     /// Delay in the link beyond the least, in ms.
     pub queue_ms: u16,
@@ -86,6 +88,16 @@ pub enum MadeFor {
     ThisLink,
 }
 
+/// Whether the driver has limited the video.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Economy {
+    /// No: it may use what the robot is set up for.
+    #[default]
+    Off,
+    /// Yes.
+    On,
+}
+
 impl LinkReport {
     /// Length of the datagram in bytes.
     pub const LEN: usize = 48;
@@ -93,7 +105,7 @@ impl LinkReport {
     /// The datagram.
     pub fn encode(&self) -> [u8; Self::LEN] {
         let mut out = Writer::<{ Self::LEN }>::new();
-        out.u8(VERSION).u8(KIND).u8(self.route as u8).u8(self.made_for as u8);
+        out.u8(VERSION).u8(KIND).u8(self.route as u8).u8(self.made_for as u8 | (self.economy as u8) << 1);
         out.u32(self.capacity_kbps).u32(self.target_kbps).u32(self.sent_kbps).u32(self.max_kbps);
         out.u16(self.queue_ms).u16(self.stall_ms).u16(self.loss_permille).u16(self.skipped);
         for rung in [self.rung, self.camera] {
@@ -117,10 +129,13 @@ impl LinkReport {
             4 => Route::RelayTls,
             _ => Route::Unknown,
         };
-        let made_for = if fields.u8() & 1 == 1 { MadeFor::ThisLink } else { MadeFor::Another };
+        let bits = fields.u8();
+        let made_for = if bits & 1 == 0 { MadeFor::Another } else { MadeFor::ThisLink };
+        let economy = if bits & 2 == 0 { Economy::Off } else { Economy::On };
         Ok(Self {
             route,
             made_for,
+            economy,
             capacity_kbps: fields.u32(),
             target_kbps: fields.u32(),
             sent_kbps: fields.u32(),

@@ -439,6 +439,23 @@ fn the_driver_selects_a_camera_that_exists() {
 }
 
 #[test]
+fn only_the_driver_limits_video_and_only_while_driving() {
+    let mut rig = Rig::driven_by_ann();
+    let limit = |kbps| Body::LimitVideo { kbps };
+    assert!(matches!(rig.ask("vic", limit(Some(600))), Body::Refused { reason: Refusal::NoLease, .. }));
+    assert_eq!(rig.helm.video_limit(), None);
+    assert_eq!(rig.ask("ann", limit(Some(600))), Body::Done);
+    assert_eq!(rig.helm.video_limit(), Some(600));
+    assert_eq!(rig.ask("ann", limit(None)), Body::Done);
+    assert_eq!(rig.helm.video_limit(), None);
+    rig.ask("ann", limit(Some(600)));
+    rig.ask("ann", Body::LeaseRelease);
+    assert_eq!(rig.helm.video_limit(), None, "nobody drives");
+    rig.ask("ann", Body::LeaseRequest);
+    assert_eq!(rig.helm.video_limit(), None, "another lease");
+}
+
+#[test]
 fn a_dead_or_restarted_actuator_disarms_and_its_return_does_not_arm() {
     for (health, fault) in
         [(Health::Silent, Fault::ActuatorSilent), (Health::Starting, Fault::ActuatorStarting)]
