@@ -271,7 +271,7 @@ fn why(reason: Reason) -> link::View {
             LinkReport { capacity_kbps: 1800, sent_kbps: 90, queue_ms: 340, stall_ms: 1240, ..clear }
         }
         Reason::Relay => LinkReport { route: Route::RelayTcp, capacity_kbps: 4800, ..clear },
-        Reason::Clear | Reason::Queue | Reason::Another => clear,
+        Reason::Clear | Reason::Queue | Reason::Another | Reason::Rising => clear,
     };
     let data = Data { bytes: 124_300_000, per_hour: f64::from(report.sent_kbps) * 450_000.0 };
     link::View::new(reason, report, report.route, data, Duration::from_millis(report.stall_ms.into()))

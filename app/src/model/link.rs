@@ -38,6 +38,8 @@ pub enum Reason {
     Economy,
     /// The link carries less than the camera would give.
     Narrow,
+    /// The link carries more than is used, and the picture is on its way up.
+    Rising,
     /// A relay adds its delay.
     Relay,
     /// Nothing limits the picture.
@@ -60,7 +62,7 @@ impl Reason {
         match self {
             Self::Still => Level::Bad,
             Self::Queue | Self::Loss | Self::Narrow => Level::Warning,
-            Self::Another | Self::Economy | Self::Relay => Level::Neutral,
+            Self::Another | Self::Economy | Self::Rising | Self::Relay => Level::Neutral,
             Self::Clear => Level::Good,
         }
     }
@@ -74,6 +76,7 @@ impl Reason {
             Self::Another => "another",
             Self::Economy => "economy",
             Self::Narrow => "narrow",
+            Self::Rising => "rising",
             Self::Relay => "relay",
             Self::Clear => "clear",
         }
@@ -105,6 +108,7 @@ fn sentence(reason: Reason, report: &LinkReport, route: Route, still_for: Durati
             format!("Economy mode: the picture may use {max:.1} Mbit/s.")
         }
         Reason::Narrow => format!("The link carries {mbps}, so {}.", consequence(report)),
+        Reason::Rising => "The link has room for more: the picture is getting better.".into(),
         Reason::Relay => {
             let more = if route == Route::RelayUdp { "a little more" } else { "some more" };
             format!("Over a relay ({}): expect {more} delay.", transport(route))
@@ -168,6 +172,7 @@ mod tests {
                 "The picture is made for the driver's link; this one carries 0.6 Mbit/s.",
             ),
             (Reason::Narrow, Route::Direct, "The link carries 0.6 Mbit/s, so the picture is 640×360."),
+            (Reason::Rising, Route::Direct, "The link has room for more: the picture is getting better."),
             (Reason::Economy, Route::Direct, "Economy mode: the picture may use 0.6 Mbit/s."),
             (Reason::Relay, Route::RelayUdp, "Over a relay (UDP): expect a little more delay."),
             (Reason::Relay, Route::RelayTcp, "Over a relay (TCP): expect some more delay."),

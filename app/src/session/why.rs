@@ -112,7 +112,9 @@ fn dominating(report: &LinkReport, route: Route, present: Reason) -> Reason {
     {
         Reason::Economy
     } else if is_narrow(report, 100 - limit(Reason::Narrow, MISSING_PERCENT)) {
-        Reason::Narrow
+        // Capacity is measured at once, and the rate follows step by step.
+        let room = u64::from(report.target_kbps) * u64::from(limit(Reason::Rising, ROOM_PERCENT)) / 100;
+        if u64::from(report.capacity_kbps) > room { Reason::Rising } else { Reason::Narrow }
     } else if route > Route::Direct {
         Reason::Relay
     } else {
@@ -162,6 +164,8 @@ const QUEUE_MS: (u32, u32) = (60, 35);
 const LOSS_PERMILLE: (u32, u32) = (15, 8);
 /// Percent of the most that is missing before a rate counts as low.
 const MISSING_PERCENT: (u32, u32) = (50, 40);
+/// Capacity in percent of the target: what a link holds back at most is less than that.
+const ROOM_PERCENT: (u32, u32) = (200, 150);
 /// Reports come each 250 ms; two may get lost.
 const SILENCE: Duration = Duration::from_millis(800);
 /// As fast as figures can be read.
@@ -213,7 +217,9 @@ mod tests {
 
     #[test]
     fn the_gravest_of_several_reasons_is_told() {
-        let narrow = LinkReport { rung: Rung { width: 640, ..FULL }, route: Route::RelayTcp, ..CLEAR };
+        let rung = Rung { width: 640, ..FULL };
+        let narrow =
+            LinkReport { rung, capacity_kbps: 640, target_kbps: 544, route: Route::RelayTcp, ..CLEAR };
         let lossy = LinkReport { loss_permille: 30, ..narrow };
         let queued = LinkReport { queue_ms: 90, ..lossy };
         let still = LinkReport { stall_ms: 800, ..queued };
@@ -236,7 +242,7 @@ mod tests {
         let economy =
             LinkReport { economy: Economy::On, max_kbps: 600, target_kbps: 600, rung: small, ..CLEAR };
         assert_eq!(first(economy), Reason::Economy);
-        assert_eq!(first(LinkReport { target_kbps: 299, ..economy }), Reason::Narrow);
+        assert_eq!(first(LinkReport { target_kbps: 299, capacity_kbps: 340, ..economy }), Reason::Narrow);
         assert_eq!(first(LinkReport { queue_ms: 90, ..economy }), Reason::Queue);
     }
 
@@ -253,12 +259,21 @@ mod tests {
             (
                 LinkReport { target_kbps: 2000, ..CLEAR },
                 LinkReport { target_kbps: 1999, ..CLEAR },
-                Reason::Narrow,
+                Reason::Rising,
             ),
             (CLEAR, LinkReport { rung: Rung { fps: 20, ..FULL }, ..CLEAR }, Reason::Narrow),
         ] {
             assert_eq!((first(below), first(at)), (Reason::Clear, want), "{at:?}");
         }
+    }
+
+    #[test]
+    fn a_link_with_room_is_not_called_narrow_while_the_picture_grows() {
+        let small = Rung { width: 640, height: 360, fps: 30 };
+        let rising = LinkReport { target_kbps: 800, capacity_kbps: 293_000, rung: small, ..CLEAR };
+        assert_eq!(first(rising), Reason::Rising);
+        assert_eq!(first(LinkReport { capacity_kbps: 1601, ..rising }), Reason::Rising);
+        assert_eq!(first(LinkReport { capacity_kbps: 1600, ..rising }), Reason::Narrow);
     }
 
     #[test]

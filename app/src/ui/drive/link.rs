@@ -132,7 +132,10 @@ fn in_use(report: &LinkReport) -> (String, String) {
     if sent.max(capacity) < 1000 {
         (sent.to_string(), format!("of {capacity} kbit/s"))
     } else {
-        let mbps = |kbps: u32| format!("{:.1}", f64::from(kbps) / 1e3);
+        let mbps = |kbps: u32| match kbps {
+            0..9950 => format!("{:.1}", f64::from(kbps) / 1e3),
+            9950.. => format!("{:.0}", f64::from(kbps) / 1e3),
+        };
         (mbps(sent), format!("of {} Mbit/s", mbps(capacity)))
     }
 }
@@ -158,6 +161,7 @@ mod tests {
             (530, 640, ("530", "of 640 kbit/s")),
             (999, 1000, ("1.0", "of 1.0 Mbit/s")),
             (1200, 900, ("1.2", "of 0.9 Mbit/s")),
+            (1945, 293_144, ("1.9", "of 293 Mbit/s")),
             (0, 0, ("0", "of 0 kbit/s")),
         ] {
             let (used, of) = in_use(&LinkReport { sent_kbps, capacity_kbps, ..LinkReport::default() });
