@@ -170,7 +170,13 @@ impl Connection {
         if !self.shared.media_open.load(Ordering::Acquire) {
             return Sent::NotConnected;
         }
+        let (bytes, kind) = (frame.data.len(), frame.kind);
         let queued = self.shared.pictures().push(frame);
+        if queued == FrameQueued::Yes
+            && let Some(uplink) = &self.shared.uplink
+        {
+            uplink.lock().controller().handle_encoded(bytes, kind);
+        }
         match queued {
             FrameQueued::Yes => {
                 self.shared.pictures_added.notify_one();

@@ -15,6 +15,7 @@
 
 mod addresses;
 mod channels;
+mod check_rate;
 mod config;
 mod connection;
 mod engine;

@@ -137,7 +137,7 @@ impl Queue {
 }
 
 /// A Binding request with USERNAME in front.
-fn is_check(datagram: &[u8]) -> bool {
+pub(crate) fn is_check(datagram: &[u8]) -> bool {
     datagram.starts_with(&[0x00, 0x01]) && datagram.get(20..22) == Some(&[0x00, 0x06])
 }
 

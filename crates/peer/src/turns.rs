@@ -23,6 +23,7 @@ use webrtc::runtime::{
     TokioRuntime, Transmit,
 };
 
+use crate::check_rate::CheckRate;
 use crate::relay_lead::{Held, Lead};
 use crate::turn_bridge::{Bridges, Plan};
 
@@ -130,7 +131,14 @@ impl Runtime for TurningRuntime {
         let inner = TokioRuntime.wrap_udp_socket(socket)?;
         let bridges = Bridges::new(&self.plan, inner.local_addr()?.ip());
         let held = self.lead.as_ref().map(Held::new);
-        Ok(Arc::new(Socket { inner, turns: Arc::clone(&self.turns), lead: self.lead.clone(), held, bridges }))
+        Ok(Arc::new(Socket {
+            inner,
+            turns: Arc::clone(&self.turns),
+            lead: self.lead.clone(),
+            held,
+            checks: CheckRate::default(),
+            bridges,
+        }))
     }
 
     fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -218,6 +226,7 @@ struct Socket {
     turns: Arc<Turns>,
     lead: Option<Arc<Lead>>,
     held: Option<Held>,
+    checks: CheckRate,
     /// Where TURN servers are reached over streams.
     bridges: Option<Bridges>,
 }
@@ -230,6 +239,10 @@ impl AsyncUdpSocket for Socket {
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         if let Some(lead) = &self.lead {
             lead.handle_sent(transmit.contents, Instant::now());
+        }
+        if !self.checks.allows(transmit.contents, transmit.destination, Instant::now()) {
+            // As if it were lost on its way.
+            return Poll::Ready(Ok(transmit.contents.len()));
         }
         match self.bridges.as_ref().and_then(|bridges| bridges.send(transmit)) {
             Some(sent) => Poll::Ready(sent),

@@ -131,6 +131,7 @@ impl Sender {
     /// The frame is encoded.
     pub(super) fn handle_encoded(&mut self, media_time: MediaTime, bytes_max: usize) {
         let (kind, data) = self.encoder.encode(bytes_max);
+        self.controller.handle_encoded(data.len(), kind);
         self.frames += 1;
         self.counters.encoded += 1;
         if kind == FrameKind::Key {

@@ -11,7 +11,7 @@ use super::ladder::{Change, Ladder};
 use super::minimum::Minimum;
 use super::probe::Probe;
 use super::target::{Phase, QUEUE_MIN, Rate, START, Signals};
-use crate::video::{Bitrate, Size};
+use crate::video::{Bitrate, FrameKind, Size};
 
 /// Round trip before one is measured: a usual cellular path.
 const ROUND_TRIP_GUESS: Duration = Duration::from_millis(50);
@@ -30,6 +30,9 @@ const PACE_FREE: Bitrate = Bitrate::from_kbps(200_000);
 /// A share of the most that is as good as all of it, and the share of loss that forbids bursts.
 const NEARLY_ALL: f64 = 0.97;
 const LOSS_FOR_BURSTS: f64 = 0.02;
+/// Weight of a frame that is larger, or smaller, than those before.
+const GROWN: f64 = 0.4;
+const SHRUNK: f64 = 0.15;
 /// Packets over which loss is smoothed.
 const LOSS_PACKETS: f64 = 100.0;
 
@@ -100,6 +103,8 @@ pub struct Controller {
     /// When the next frame is due at the target's frame rate.
     frame_due: Instant,
     tick_at: Instant,
+    /// Size of the frames that the encoder makes, smoothed.
+    frame_bytes: f64,
     commands: VecDeque<Command>,
 }
 
@@ -123,6 +128,7 @@ impl Controller {
             heard_at: now,
             frame_due: now,
             tick_at: now,
+            frame_bytes: 0.0,
             commands: VecDeque::from([Command::SetTarget(target)]),
         }
     }
@@ -195,9 +201,13 @@ impl Controller {
             early: self.frame_due.saturating_duration_since(now),
             frame_interval: interval,
             nominal_bytes: self.rate.bps() / 8.0 / f64::from(self.target.fps),
+            expected_bytes: self.frame_bytes,
         });
         match verdict {
             Verdict::Encode { .. } => {
+                // What the link bears less of is not worth a picture of the size before.
+                self.ladder.settle(now);
+                self.tell();
                 // On the grid, so that 20 of 30 frames a second are 20 and not 15.
                 self.frame_due = (self.frame_due + interval).max(now);
                 self.probe.handle_open();
@@ -206,6 +216,16 @@ impl Controller {
             Verdict::Skip(Reason::FrameRate) => {}
         }
         verdict
+    }
+
+    /// Notes what a frame that was let through came out as. An encoder can't make a picture as small as it may be told
+    /// to: what it does make is what the next one needs room for.
+    pub fn handle_encoded(&mut self, bytes: usize, kind: FrameKind) {
+        // A key frame says nothing of the next one.
+        if kind == FrameKind::Delta {
+            let weight = if bytes as f64 > self.frame_bytes { GROWN } else { SHRUNK };
+            self.frame_bytes += (bytes as f64 - self.frame_bytes) * weight;
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due: to look at the stall, or to probe.
@@ -279,6 +299,9 @@ impl Controller {
         let (told, rate) = (f64::from(self.target.bitrate.0), self.rate.bps());
         let (size, fps) = (self.ladder.size(), self.ladder.fps());
         let is_other = (size, fps) != (self.target.size, self.target.fps);
+        if size != self.target.size {
+            self.frame_bytes = 0.0;
+        }
         if is_other || rate < told * TELL_DOWN || rate > told * TELL_UP {
             self.target = Target { bitrate: Bitrate(rate as u32), size, fps };
             // Full: cannot be; the newest target replaces one that nobody took.

@@ -55,6 +55,8 @@ pub(super) struct Load {
     pub(super) frame_interval: Duration,
     /// Of the target.
     pub(super) nominal_bytes: f64,
+    /// As the encoder makes them of late.
+    pub(super) expected_bytes: f64,
 }
 
 /// Bytes that may be under way.
@@ -70,7 +72,7 @@ pub(super) fn decide(load: &Load) -> Verdict {
     } else if load.stall > STALL_MAX {
         Verdict::Skip(Reason::Stall)
     // On a link so slow that half a frame exceeds the budget, an empty link must still take one.
-    } else if room < load.nominal_bytes / 2.0 && load.used_bytes > 0 {
+    } else if room < load.nominal_bytes.max(load.expected_bytes) / 2.0 && load.used_bytes > 0 {
         Verdict::Skip(Reason::Budget)
     } else {
         let (least, most) = (load.nominal_bytes * CAP_MIN, load.nominal_bytes * CAP_MAX);
@@ -92,6 +94,7 @@ mod tests {
         early: Duration::ZERO,
         frame_interval: Duration::from_millis(33),
         nominal_bytes: 8000.0,
+        expected_bytes: 8000.0,
     };
 
     #[test]
@@ -102,6 +105,11 @@ mod tests {
             ("little room", Load { used_bytes: 15_000, ..LOAD }, encode(10_000)),
             ("half a frame of room", Load { used_bytes: 21_000, ..LOAD }, encode(4_000)),
             ("less", Load { used_bytes: 21_001, ..LOAD }, Verdict::Skip(Reason::Budget)),
+            (
+                "frames that come out larger than told",
+                Load { used_bytes: 17_001, expected_bytes: 16_000.0, ..LOAD },
+                Verdict::Skip(Reason::Budget),
+            ),
             ("far over", Load { used_bytes: usize::MAX, ..LOAD }, Verdict::Skip(Reason::Budget)),
             ("short stall", Load { stall: MS * 60, ..LOAD }, encode(20_000)),
             ("stall", Load { stall: MS * 61, ..LOAD }, Verdict::Skip(Reason::Stall)),

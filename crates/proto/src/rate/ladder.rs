@@ -108,6 +108,15 @@ impl Ladder {
         self.step_to(rate);
     }
 
+    /// Makes a fall that was put off: a picture is going to be encoded.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if let State::Falling { since, most } = self.state
+            && since + DOWN_AFTER <= now
+        {
+            self.step_to(most);
+        }
+    }
+
     /// Changes what the camera gives.
     pub(super) fn set_camera(&mut self, camera: Size, fps: u32) {
         (self.camera, self.camera_fps) = (camera, fps.max(1));
@@ -182,6 +191,13 @@ mod tests {
             ladder.handle_rate(Bitrate::from_kbps(kbps), change, start() + MS * at_ms);
         }
         assert_eq!(ladder.size().height, 270);
+        for (at_ms, kbps) in [(1000, 150), (1200, 150)] {
+            ladder.settle(start() + MS * at_ms);
+            assert_eq!(ladder.size().height, 270, "at {at_ms} ms");
+            ladder.handle_rate(Bitrate::from_kbps(kbps), Change::Put, start() + MS * at_ms);
+        }
+        ladder.settle(start() + MS * 1400);
+        assert_eq!(ladder.size().height, 180, "a picture is due");
     }
 
     #[test]
