@@ -197,7 +197,13 @@ pub static SETTINGS: &[Setting] = &[
     text("camera.size", "size", "WxH", Fixed("1280x720"), "Picture size."),
     of(Kind::Integer, "camera.fps", "fps", "30", "Pictures per second, 1 to 120."),
     of(Kind::Bool, "camera.strip", "strip", "false", "Draw the measuring strip over the top rows."),
-    of(Kind::Integer, "video.bitrate_kbps", "bitrate", "2500", "Most video to send, in kbit/s, 100 to 20000; the link decides below it."),
+    of(
+        Kind::Integer,
+        "video.bitrate_kbps",
+        "bitrate",
+        "2500",
+        "Most video to send, in kbit/s, 100 to 20000; the link decides below it.",
+    ),
     text(
         "drive.output",
         "drive",
