@@ -78,7 +78,7 @@ fn apply(addresses: &mut Addresses, event: &IfEvent) {
 }
 
 /// Loopback stays whatever happens, and link-local addresses lead nowhere.
-fn is_of_use(ip: IpAddr) -> bool {
+pub(crate) fn is_of_use(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local() && !ip.is_unspecified(),
         IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local() && !ip.is_unspecified(),

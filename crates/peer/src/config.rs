@@ -29,6 +29,8 @@ pub struct Config {
     pub bind: Bind,
     /// PEM file with certificates to trust besides the system's, where a TURN server is reached over TLS.
     pub ca: Option<PathBuf>,
+    /// The connection that this one stands beside, as a second path for what is small and urgent; its offers say so.
+    pub beside: Option<ConnId>,
 }
 
 impl Config {
@@ -62,6 +64,11 @@ impl Config {
         Self { ca, ..self }
     }
 
+    /// Puts it beside another connection to the same peer.
+    pub fn with_beside(self, main: ConnId) -> Self {
+        Self { beside: Some(main), ..self }
+    }
+
     fn new(conn: ConnId, initiative: Initiative, video: Video, manners: Manners) -> Self {
         Self {
             conn,
@@ -72,6 +79,7 @@ impl Config {
             candidates: CandidatePolicy::All,
             bind: Bind::Everywhere,
             ca: None,
+            beside: None,
         }
     }
 }
@@ -108,6 +116,8 @@ pub enum Video {
     Send(Camera),
     /// This side receives (the app).
     Receive,
+    /// Nowhere: a connection of data channels alone.
+    None,
 }
 
 /// What a sender has to send at most.
@@ -139,4 +149,7 @@ pub enum Bind {
     Loopback,
     /// These addresses, a fresh port each.
     Addresses(Vec<IpAddr>),
+    /// The addresses of the interface with this name, and its routes alone: packets leave by it though the system would
+    /// rather use another one (Linux; elsewhere the addresses alone).
+    Interface(String),
 }

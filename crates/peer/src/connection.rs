@@ -310,7 +310,7 @@ impl Shared {
                 let config = uplink::config(camera, FEEDBACK_INTERVAL);
                 Some(SharedUplink::new(&config, Instant::now()))
             }
-            Video::Receive => None,
+            Video::Receive | Video::None => None,
         };
         Self {
             uplink,

@@ -108,7 +108,11 @@ pub(crate) async fn build(
     let handler =
         Arc::new(Handler { events, connection: OnceLock::new(), has_channels: AtomicBool::new(false) });
     let turns = Turns::new();
-    let plan = Arc::new(Plan::new(&config.ice_servers, config.ca.clone()));
+    let interface = match &config.bind {
+        Bind::Interface(name) => Some(name.clone()),
+        Bind::Everywhere | Bind::Loopback | Bind::Addresses(_) => None,
+    };
+    let plan = Arc::new(Plan::new(&config.ice_servers, config.ca.clone()).with_interface(interface));
     let runtime = TurningRuntime::new(&turns, &plan);
     let runtime = match config.candidates {
         CandidatePolicy::All => runtime.with_lead(),
@@ -147,6 +151,7 @@ pub(crate) async fn build(
             connection.add_transceiver_from_kind(RtpCodecKind::Video, Some(receive)).await?;
             None
         }
+        Video::None => None,
     };
     Ok(Engine { connection, transport, sender, turns })
 }
@@ -271,6 +276,11 @@ fn addresses(bind: &Bind) -> Vec<SocketAddr> {
         }
         Bind::Loopback => vec![any_port(Ipv4Addr::LOCALHOST.into())],
         Bind::Addresses(addresses) => addresses.iter().copied().map(any_port).collect(),
+        Bind::Interface(name) => {
+            let all = ifaces().unwrap_or_default();
+            let own = all.iter().filter(|one| one.name == *name).filter_map(|one| Some(one.addr?.ip()));
+            own.filter(|ip| ip.is_ipv4() || is_global_v6(*ip)).map(any_port).collect()
+        }
     }
 }
 

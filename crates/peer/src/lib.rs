@@ -20,6 +20,7 @@ mod config;
 mod connection;
 mod engine;
 mod event;
+mod interfaces;
 mod keyframe_requests;
 mod meter;
 mod outbox;
@@ -46,5 +47,6 @@ pub const LOG_DIRECTIVES: &str = "webrtc=error,rtc=error,rtc_ice=error,rtc_dtls=
 pub use config::{Bind, Camera, CandidatePolicy, Config, IceServer, Initiative, Manners, Video};
 pub use connection::{Connection, Events, Frames, SendError, Sent};
 pub use event::{Channel, Event, Failure, LinkState};
-pub use signal::{Admission, ConnId, Signal, SignalKind};
+pub use interfaces::{Interface, Medium, interface_towards, interfaces};
+pub use signal::{Admission, Beside, ConnId, Signal, SignalKind};
 pub use stats::{CandidateType, Link, RelayTransport, SelectedPair, Stats};

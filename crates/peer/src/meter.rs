@@ -26,6 +26,7 @@ impl Meter {
     pub(crate) fn update(&mut self, report: &RTCStatsReport, now: Instant, stats: &mut Stats) {
         let Some(transport) = report.transport() else { return };
         stats.bytes_sent = transport.bytes_sent;
+        stats.bytes_received = transport.bytes_received;
         let span = now.saturating_duration_since(self.at);
         if span >= SPAN_MIN {
             let rate =
@@ -47,15 +48,27 @@ impl Meter {
                 | RTCStatsReportEntry::RemoteCandidate(candidate)
                     if candidate.stats.id.ends_with(id) =>
                 {
-                    Some((candidate_type(candidate.candidate_type)?, candidate.url.as_str()))
+                    Some((candidate_type(candidate.candidate_type)?, candidate))
                 }
                 _ => None,
             })
         };
-        let unknown = (CandidateType::PeerReflexive, "");
-        let (local, url) = candidate(&pair.local_candidate_id).unwrap_or(unknown);
-        let (remote, _) = candidate(&pair.remote_candidate_id).unwrap_or(unknown);
-        let relay = (local == CandidateType::Relayed).then(|| transport_of(url));
+        let local = candidate(&pair.local_candidate_id);
+        let remote = candidate(&pair.remote_candidate_id);
+        let kind =
+            |found: Option<(CandidateType, _)>| found.map_or(CandidateType::PeerReflexive, |(kind, _)| kind);
+        stats.remote_address = remote.and_then(|(_, candidate)| candidate.address.as_deref()?.parse().ok());
+        stats.local_address = local.and_then(|(kind, candidate)| match kind {
+            CandidateType::Host => candidate.address.as_deref()?.parse().ok(),
+            // The engine has the socket's own address there, for relayed ones too.
+            CandidateType::ServerReflexive | CandidateType::PeerReflexive | CandidateType::Relayed => {
+                candidate.related_address.parse().ok()
+            }
+        });
+        let relay = local
+            .filter(|(kind, _)| *kind == CandidateType::Relayed)
+            .map(|(_, candidate)| transport_of(&candidate.url));
+        let (local, remote) = (kind(local), kind(remote));
         stats.pair = Some(SelectedPair { local, remote, relay });
     }
 }

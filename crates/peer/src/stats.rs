@@ -1,5 +1,6 @@
 //! Figures of a connection.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use farwheel_proto::rate::{Status, Target};
@@ -15,6 +16,8 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Bits per second received in the last interval, all kinds of traffic.
     pub bitrate_in: f64,
+    /// Bytes received since the connection stands, all kinds of traffic without the headers of IP and UDP.
+    pub bytes_received: u64,
     /// Video packets that never came, of the received stream.
     pub packets_lost: u64,
     /// Video packets received.
@@ -42,6 +45,10 @@ pub struct Stats {
     pub link: Option<Link>,
     /// How the packets travel.
     pub pair: Option<SelectedPair>,
+    /// The address of this machine that they leave from and come to; `None` while it is not known.
+    pub local_address: Option<IpAddr>,
+    /// The peer's address that they go to and come from, beyond an own relay; `None` while it is not known.
+    pub remote_address: Option<IpAddr>,
 }
 
 /// What a sender believes of its link, and makes of it.

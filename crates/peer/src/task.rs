@@ -314,7 +314,11 @@ impl<'a> Task<'a> {
         let sdp = offer.sdp.clone();
         self.outlet.shared.offer_pending.store(true, Ordering::Release);
         self.engine.connection.set_local_description(offer).await.map_err(negotiation)?;
-        self.outlet.signal(SignalKind::Offer, json!({ "sdp": sdp }));
+        let data = match self.config.beside {
+            Some(main) => json!({ "sdp": sdp, "beside": main }),
+            None => json!({ "sdp": sdp }),
+        };
+        self.outlet.signal(SignalKind::Offer, data);
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime,
     TokioRuntime, Transmit,
@@ -128,6 +129,7 @@ impl Runtime for TurningRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        self.plan.tie(&SockRef::from(&socket))?;
         let inner = TokioRuntime.wrap_udp_socket(socket)?;
         let bridges = Bridges::new(&self.plan, inner.local_addr()?.ip());
         let held = self.lead.as_ref().map(Held::new);

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use farwheel_peer::{
-    Admission, Bind, Channel, Config, ConnId, Connection, Event, Failure, LinkState, Manners, Signal,
+    Admission, Beside, Bind, Channel, Config, ConnId, Connection, Event, Failure, LinkState, Manners, Signal,
     SignalKind, Video,
 };
 use farwheel_proto::video::FrameKind;
@@ -217,4 +217,54 @@ async fn everywhere_is_loopback_and_every_interface_and_no_link_local_address() 
         addresses.dedup();
     }
     assert_eq!(told, here);
+}
+
+#[tokio::test]
+async fn a_connection_without_video_stands_beside_another_and_carries_messages_alone() {
+    let main = ConnId::new(0x51);
+    let app = Config::offer(Video::None, Manners::Polite).with_beside(main);
+    let robot = Config::answer(app.conn, Video::None, Manners::Impolite).with_beside(main);
+    let mut pair = Pair { app: End::open(app), robot: End::open(robot), delivered: Vec::new() };
+    pair.until("connected", both_connected).await;
+    for (from, to, channel) in [
+        (Side::App, Side::Robot, Channel::Control),
+        (Side::Robot, Side::App, Channel::Telemetry),
+        (Side::App, Side::Robot, Channel::Event),
+    ] {
+        pair.end(from).connection.send(channel, Bytes::from_static(b"word")).expect("open");
+        assert_eq!(pair.message(to, channel).await, Bytes::from_static(b"word"));
+    }
+    // An offer for another path says it too, whichever side makes it, so that neither takes it for a fresh start.
+    for side in [Side::App, Side::Robot] {
+        let offers = |pair: &Pair| -> Vec<Signal> {
+            pair.delivered.iter().filter(|signal| signal.kind == SignalKind::Offer).cloned().collect()
+        };
+        let before = offers(&pair).len();
+        pair.end(side).connection.restart_ice();
+        pair.until("another offer", |pair| offers(pair).len() > before).await;
+        assert!(offers(&pair).iter().all(|offer| offer.beside() == Beside::Connection(main)));
+        assert!(offers(&pair).iter().all(|offer| !offer.data["sdp"].as_str().unwrap().contains("m=video")));
+        pair.until("connected again", both_connected).await;
+    }
+    pair.until("the path is known", |pair| {
+        let local = pair.app.connection.stats().local_address;
+        local == Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) && pair.app.connection.stats().bytes_received > 0
+    })
+    .await;
+}
+
+#[test]
+fn what_an_offer_stands_beside_is_read_from_it_alone() {
+    let signal = |kind, data| Signal { conn: ConnId::new(1), kind, data };
+    let main = json!({"sdp": "", "beside": "00c0ffee00c0ffee"});
+    for (signal, want) in [
+        (signal(SignalKind::Offer, main.clone()), Beside::Connection(ConnId::new(0x00c0_ffee_00c0_ffee))),
+        (signal(SignalKind::Answer, main), Beside::Nothing),
+        (signal(SignalKind::Offer, json!({"sdp": ""})), Beside::Nothing),
+        (signal(SignalKind::Offer, json!(null)), Beside::Nothing),
+        (signal(SignalKind::Offer, json!({"sdp": "", "beside": 5})), Beside::Unreadable),
+        (signal(SignalKind::Offer, json!({"sdp": "", "beside": "main"})), Beside::Unreadable),
+    ] {
+        assert_eq!(signal.beside(), want, "{signal:?}");
+    }
 }

@@ -110,6 +110,7 @@ impl Job {
             .find(|address| address.is_ipv4() == self.local.is_ipv4())
             .ok_or(io::ErrorKind::AddrNotAvailable)?;
         let socket = if server.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        self.plan.tie(&SockRef::from(&socket))?;
         socket.bind(SocketAddr::new(self.local, 0))?;
         let stream = socket.connect(server).await?;
         stream.set_nodelay(true)?;

@@ -24,6 +24,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use farwheel_proto::signaling::IceServer;
+use socket2::SockRef;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use webrtc::runtime::{RecvMeta, Transmit};
@@ -37,6 +38,8 @@ pub(crate) struct Plan {
     ways: Vec<Way>,
     /// PEM file with certificates to trust besides the system's.
     ca: Option<PathBuf>,
+    /// The interface that all packets leave by; none: the system chooses.
+    interface: Option<String>,
     /// The best way that has given a relay since the sockets were made.
     best: watch::Sender<Option<RelayTransport>>,
 }
@@ -67,7 +70,25 @@ impl Plan {
                 ways.push(way);
             }
         }
-        Self { ways, ca, best: watch::Sender::new(None) }
+        Self { ways, ca, interface: None, best: watch::Sender::new(None) }
+    }
+
+    /// Keeps the connection's sockets to one interface.
+    pub(crate) fn with_interface(self, interface: Option<String>) -> Self {
+        Self { interface, ..self }
+    }
+
+    /// Ties a socket to the interface, if there is one to keep to. An address alone does not: the system sends by its
+    /// best route whatever the packet's source.
+    pub(crate) fn tie(&self, socket: &SockRef<'_>) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Some(name) = &self.interface {
+            // Allowed to everybody since Linux 5.7, as long as it is done once.
+            return socket.bind_device(Some(name.as_bytes()));
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = socket;
+        Ok(())
     }
 
     /// The url that makes the engine use this one; none if the engine cannot be helped.
