@@ -225,6 +225,42 @@ pub struct Welcome {
     /// Index of the camera that is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera: Option<u8>,
+    /// How many connections of one driver it takes commands from at once.
+    #[serde(default, skip_serializing_if = "ControlPaths::is_one")]
+    pub control_paths: ControlPaths,
+}
+
+/// How many connections of one driver a robot takes commands from at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "u8", into = "u8")]
+pub enum ControlPaths {
+    /// One: an offer of a second connection would replace the first.
+    #[default]
+    One,
+    /// A second one may stand beside the first.
+    Two,
+}
+
+impl ControlPaths {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+    fn is_one(&self) -> bool {
+        *self == Self::One
+    }
+}
+
+impl From<u8> for ControlPaths {
+    fn from(count: u8) -> Self {
+        if count < 2 { Self::One } else { Self::Two }
+    }
+}
+
+impl From<ControlPaths> for u8 {
+    fn from(paths: ControlPaths) -> Self {
+        match paths {
+            ControlPaths::One => 1,
+            ControlPaths::Two => 2,
+        }
+    }
 }
 
 /// Throttle limits, as shares of full.

@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use super::actuator::{Health, Reply};
 use super::command::DriveCommand;
-use super::event::{Body, Camera, Event, FaultChange, LimitsEntry, PeerEntry, Revocation, Role, Welcome};
+use super::event::{
+    Body, Camera, ControlPaths, Event, FaultChange, LimitsEntry, PeerEntry, Revocation, Role, Welcome,
+};
 use super::failsafe::{self, Failsafe, Reject};
 use super::lease::{self, Answer, Grant, Lease, Rank};
 use super::setpoint::Setpoint;
@@ -393,6 +395,8 @@ impl Helm {
             },
             cameras: self.cameras.clone(),
             camera: self.camera,
+            // Copies fall to the rule of sequences, whichever way they come.
+            control_paths: ControlPaths::Two,
         })))
     }
 

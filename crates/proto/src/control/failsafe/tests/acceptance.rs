@@ -99,3 +99,46 @@ fn queued_commands_replayed_after_an_outage_do_not_count() {
     near(rig.throttle(), 0.0);
     assert_eq!(rig.status(), SILENCE);
 }
+
+proptest::proptest! {
+    /// A second path may bring each command again, earlier or later than the first, in any order.
+    #[test]
+    fn copies_that_come_by_a_second_path_change_nothing(
+        delays in proptest::collection::vec((proptest::option::of(20u64..90), proptest::option::of(20u64..90)), 20..60),
+    ) {
+        let rig = Rig::driving(1.0);
+        let mut arrivals = Vec::new();
+        for (index, (by_one, by_other)) in delays.iter().enumerate() {
+            let sent_ms = rig.now_ms + 20 * index as u64;
+            let one = Rig { now_ms: sent_ms, sequence: rig.sequence + 1 + index as u32, ..Rig::driving(1.0) };
+            let mut copies: Vec<u64> = [by_one, by_other].into_iter().flatten().map(|delay| sent_ms + delay).collect();
+            copies.sort_unstable();
+            for (copy, at_ms) in copies.into_iter().enumerate() {
+                arrivals.push((at_ms, index, copy, one.command()));
+            }
+        }
+        arrivals.sort_by_key(|(at_ms, index, copy, _)| (*at_ms, *index, *copy));
+        let play = |copies: usize| {
+            let mut rig = Rig::driving(1.0);
+            let mut seen = Vec::new();
+            let (mut counted, mut next) = (Vec::new(), 0);
+            while next < arrivals.len() {
+                rig.wait(10);
+                rig.picture();
+                while let Some((_, _, copy, command)) = arrivals.get(next).filter(|(at_ms, ..)| *at_ms <= rig.now_ms) {
+                    next += 1;
+                    if *copy < copies && rig.failsafe.handle_command(command, rig.now()).is_ok() {
+                        counted.push(command.sequence);
+                    }
+                }
+                let setpoint = rig.tick();
+                let fast = rig.failsafe.telemetry(1, (Axis::ZERO, Axis::ZERO), rig.now());
+                seen.push((setpoint, fast));
+            }
+            (counted, seen)
+        };
+        let (once, twice) = (play(1), play(2));
+        proptest::prop_assert_eq!(once.0.len(), once.0.iter().collect::<std::collections::BTreeSet<_>>().len());
+        proptest::prop_assert_eq!(once, twice);
+    }
+}
