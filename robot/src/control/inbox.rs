@@ -9,6 +9,8 @@ use farwheel_proto::control::DriveCommand;
 use farwheel_proto::control::event::Camera;
 use farwheel_proto::video::{Bitrate, CarTime};
 
+use super::copies::{Copies, Copy};
+
 /// A peer and the connection it is heard on, `{peer}.{conn}`; cheap to clone.
 pub type PeerId = Arc<str>;
 
@@ -23,6 +25,17 @@ pub struct Command {
     pub command: DriveCommand,
     /// When it arrived.
     pub arrived: Instant,
+    /// By which of the sender's connections.
+    pub path: Path,
+}
+
+/// The ways that one peer's commands come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// The connection that also carries the video and the events.
+    Main,
+    /// The one beside it.
+    Beside,
 }
 
 impl Command {
@@ -32,6 +45,7 @@ impl Command {
     /// When it is no command.
     pub fn read(
         peer: &PeerId,
+        path: Path,
         bytes: &[u8],
         arrived: Instant,
     ) -> Result<Self, farwheel_proto::control::DatagramError> {
@@ -39,7 +53,7 @@ impl Command {
         let mut datagram = [0; DriveCommand::LEN];
         // A later version may append fields; what is known is at the front.
         datagram.copy_from_slice(&bytes[..DriveCommand::LEN]);
-        Ok(Self { peer: Arc::clone(peer), datagram, command, arrived })
+        Ok(Self { peer: Arc::clone(peer), datagram, command, arrived, path })
     }
 }
 
@@ -94,15 +108,19 @@ struct State {
     arrivals: Arrivals,
     wake: bool,
     driver: Option<PeerId>,
+    copies: Copies,
     video_limit: Option<Bitrate>,
 }
 
 impl Inbox {
     /// Puts a command. One of another peer than the driver is dropped: it would only hide the driver's own.
-    /// An older one than that in the slot is dropped as well.
+    /// An older one than that in the slot is dropped as well, and so is the copy of one that came by the other path.
     pub fn put_command(&self, command: Command) {
         let mut state = self.lock();
         if state.driver.as_ref() != Some(&command.peer) {
+            return;
+        }
+        if state.copies.handle(command.command.lease, command.command.sequence) == Copy::Again {
             return;
         }
         if let Some(waiting) = &state.arrivals.command {
@@ -240,7 +258,7 @@ mod tests {
             controls: Controls::default(),
             earlier: [None, None],
         };
-        Command::read(&Arc::from(peer), &command.encode(), Instant::now()).unwrap()
+        Command::read(&Arc::from(peer), Path::Main, &command.encode(), Instant::now()).unwrap()
     }
 
     fn check(driver: &str, commands: &[(&str, u32, u32)], want: Option<(u32, u32)>) {
@@ -263,6 +281,21 @@ mod tests {
         check("a", &[("a", 1, 6), ("a", 2, 1)], Some((2, 1)));
         check("a", &[("a", 1, 6), ("b", 1, 7)], Some((1, 6)));
         check("a", &[("b", 1, 7)], None);
+    }
+
+    #[test]
+    fn a_copy_that_comes_later_by_the_other_path_does_not_wake_the_control_thread() {
+        let inbox = Inbox::default();
+        inbox.set_driver(Some("a"));
+        let mut taken = Vec::new();
+        for sequence in [5, 5, 6, 5, 4, 6, 4, 7, 7] {
+            inbox.put_command(command("a", 1, sequence));
+            let mut arrivals = Arrivals::default();
+            inbox.take_until(Instant::now(), &mut arrivals);
+            taken.extend(arrivals.command.map(|command| command.command.sequence));
+        }
+        // One that was overtaken still gets there: its stop flag counts at any age.
+        assert_eq!(taken, [5, 6, 4, 7]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The control thread: the only one that decides about motion.
 
+mod copies;
 pub mod inbox;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,12 +14,12 @@ use farwheel_proto::control::event::FaultChange;
 use farwheel_proto::control::failsafe::NEUTRAL;
 use farwheel_proto::control::helm::{self, Action, Helm, Recipient};
 use farwheel_proto::control::telemetry::{self, BatteryLevel};
-use farwheel_proto::control::{Axis, Event, Fault, Setpoint};
+use farwheel_proto::control::{Axis, Event, Fault, PathCounts, Setpoint};
 use farwheel_proto::video::Bitrate;
 use tokio::sync::mpsc;
 use tracing::{debug, trace, warn};
 
-pub use inbox::{Command, Inbox, PeerId};
+pub use inbox::{Command, Inbox, Path, PeerId};
 
 use crate::actuator::watch::OutputState;
 use crate::actuator::{Board as ActuatorBoard, Link};
@@ -54,6 +55,7 @@ pub struct Parts {
 #[derive(Debug, Default)]
 pub struct Board {
     newest: Mutex<Option<(telemetry::Fast, BatteryLevel)>>,
+    counted: Mutex<PathCounts>,
 }
 
 impl Board {
@@ -65,6 +67,11 @@ impl Board {
     /// What the battery guard makes of the voltage; none before the first tick.
     pub fn battery(&self) -> Option<BatteryLevel> {
         self.lock().map(|(_, battery)| battery)
+    }
+
+    /// By which path the commands of the present lease came first.
+    pub fn counted(&self) -> PathCounts {
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn show(&self, fast: telemetry::Fast, battery: BatteryLevel) {
@@ -105,6 +112,8 @@ struct Control {
     neutral_due: Option<Instant>,
     /// Actuators seen so far; one more is a restart.
     actuators: u32,
+    /// Commands that counted, and the lease that they were of.
+    counted: (u32, PathCounts),
     output: OutputState,
 }
 
@@ -120,6 +129,7 @@ impl Control {
             dropped_events: 0,
             neutral_due: None,
             actuators: 0,
+            counted: (0, PathCounts::default()),
             output: OutputState::Fine,
         }
     }
@@ -172,9 +182,23 @@ impl Control {
             Ok(()) => {
                 trace!(sequence, "command counts");
                 self.neutral_due = Some(arrived + NEUTRAL);
+                self.count(command);
             }
             Err(error) => debug!(sequence, %error, "command does not count"),
         }
+    }
+
+    fn count(&mut self, command: &Command) {
+        let (lease, counts) = &mut self.counted;
+        if *lease != command.command.lease {
+            (*lease, *counts) = (command.command.lease, PathCounts::default());
+        }
+        let count = match command.path {
+            Path::Main => &mut counts.main,
+            Path::Beside => &mut counts.beside,
+        };
+        *count = count.wrapping_add(1);
+        *self.parts.board.counted.lock().unwrap_or_else(PoisonError::into_inner) = *counts;
     }
 
     fn take(&mut self, arrivals: &mut Arrivals, now: Instant) {

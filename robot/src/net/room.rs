@@ -1,5 +1,7 @@
 //! The task that meets drivers and viewers in the room and keeps a connection to each.
 
+mod companion;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +20,7 @@ use super::roster::{Roster, Turn};
 use super::viewer::{self, News, Note};
 use super::{Settings, Shared};
 use crate::control;
+use companion::Companion;
 
 /// The room as the robot sees it. Connections outlive the signalling that made them.
 pub struct Room {
@@ -44,6 +47,8 @@ struct Viewer {
     name: Option<String>,
     connection: Arc<Connection>,
     initiative: Initiative,
+    /// The same peer's second path.
+    companion: Option<Companion>,
 }
 
 /// Why a connection is taken to be that of its peer.
@@ -124,6 +129,10 @@ impl Room {
         let mut closing = tokio::task::JoinSet::new();
         let mut peers = BTreeMap::new();
         for (conn, viewer) in self.viewers {
+            if let Some(companion) = viewer.companion {
+                peers.insert(companion.connection.conn(), viewer.peer);
+                closing.spawn(async move { companion.connection.close().await });
+            }
             peers.insert(conn, viewer.peer);
             closing.spawn(async move { viewer.connection.close().await });
         }
@@ -197,6 +206,7 @@ impl Room {
 
     /// Takes a signal to its connection, or makes one for it.
     fn handle_signal(&mut self, from: PeerId, signal: Signal) {
+        let Some(signal) = self.handle_signal_beside(from, signal) else { return };
         let known = self.viewers.iter().find(|(_, viewer)| viewer.peer == from);
         let Some((&conn, viewer)) = known else {
             if signal.kind == SignalKind::Offer {
@@ -222,7 +232,7 @@ impl Room {
     }
 
     fn handle_note(&mut self, Note { conn, news }: Note) {
-        let Some(viewer) = self.viewers.get(&conn) else { return };
+        let Some(viewer) = self.viewers.get(&conn) else { return self.handle_note_beside(conn, news) };
         let peer = viewer.peer;
         match news {
             News::Signal(signal) => self.client.send(peer, signal),
@@ -253,9 +263,12 @@ impl Room {
     }
 
     fn forget(&mut self, conn: ConnId) -> Option<Viewer> {
-        let viewer = self.viewers.remove(&conn)?;
+        let mut viewer = self.viewers.remove(&conn)?;
         self.shared.fanout.remove(conn);
         self.shared.inbox.put_gone(&viewer.key);
+        if let Some(companion) = viewer.companion.take() {
+            companion.close();
+        }
         let connection = Arc::clone(&viewer.connection);
         tokio::spawn(async move { connection.close().await });
         Some(viewer)
@@ -284,17 +297,11 @@ impl Room {
     fn open(&mut self, peer: PeerId, config: Config) -> Option<Arc<Connection>> {
         if self.viewers.len() >= VIEWERS_MAX {
             warn!(%peer, "peer turned away: {VIEWERS_MAX} are connected already");
-            let bye = Signal { conn: config.conn, kind: SignalKind::Bye, data: serde_json::Value::Null };
-            self.client.send(peer, bye);
+            self.client.send(peer, Signal::bye(config.conn));
             return None;
         }
         let (conn, initiative) = (config.conn, config.initiative);
-        let config = config
-            .with_ice_servers(self.ice_servers.clone())
-            .with_candidates(self.settings.candidates)
-            .with_bind(self.settings.bind.clone())
-            .with_ca(self.settings.signaling.ca.clone());
-        let (connection, events, _) = Connection::open(config);
+        let (connection, events, _) = Connection::open(self.complete(config));
         let connection = Arc::new(connection);
         // Unlike the peer's id it differs for each connection, so that what control knows of one that is gone
         // cannot be mistaken for the next.
@@ -318,9 +325,19 @@ impl Room {
             name,
             connection: Arc::clone(&connection),
             initiative,
+            companion: None,
         };
         self.viewers.insert(conn, viewer);
         Some(connection)
+    }
+
+    /// What all of the robot's connections have in common.
+    fn complete(&self, config: Config) -> Config {
+        config
+            .with_ice_servers(self.ice_servers.clone())
+            .with_candidates(self.settings.candidates)
+            .with_bind(self.settings.bind.clone())
+            .with_ca(self.settings.signaling.ca.clone())
     }
 
     fn tell(&self, to: &Recipient, event: &Event) {

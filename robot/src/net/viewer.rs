@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, trace};
 
 use super::Shared;
-use crate::control::{Command, PeerId};
+use crate::control::{Command, Path, PeerId};
 
 /// What a connection tells the room.
 #[derive(Debug)]
@@ -46,10 +46,7 @@ pub async fn forward(
     while let Some(event) = events.recv().await {
         let news = match event {
             Event::Message { channel: Channel::Control, data } => {
-                match Command::read(&peer, &data, Instant::now()) {
-                    Ok(command) => shared.inbox.put_command(command),
-                    Err(error) => debug!(%peer, %error, "control datagram refused"),
-                }
+                take_command(&peer, Path::Main, &data, &shared);
                 continue;
             }
             Event::Message { channel: Channel::Telemetry, data } => {
@@ -97,4 +94,44 @@ pub async fn forward(
     shared.inbox.put_gone(&peer);
     // The room is gone first only while the process ends.
     notes.send(Note { conn, news: News::Ended }).await.ok();
+}
+
+/// Reads the events of a connection that stands beside `peer`'s own until it is over. Its commands are that peer's; its
+/// end is none of that peer's, and nothing else that it says is heard.
+///
+/// `notes` full: as for [`forward`].
+pub async fn forward_beside(
+    peer: PeerId,
+    mut events: Events,
+    shared: Arc<Shared>,
+    conn: ConnId,
+    notes: mpsc::Sender<Note>,
+) {
+    while let Some(event) = events.recv().await {
+        let news = match event {
+            Event::Message { channel: Channel::Control, data } => {
+                take_command(&peer, Path::Beside, &data, &shared);
+                continue;
+            }
+            Event::Message { channel: Channel::Telemetry | Channel::Event, .. }
+            | Event::KeyframeRequested => {
+                debug!(%peer, "only commands are heard on a second path");
+                continue;
+            }
+            Event::State(state) => News::State(state),
+            Event::Signal(signal) => News::Signal(signal),
+        };
+        if notes.send(Note { conn, news }).await.is_err() {
+            break;
+        }
+    }
+    // The room is gone first only while the process ends.
+    notes.send(Note { conn, news: News::Ended }).await.ok();
+}
+
+fn take_command(peer: &PeerId, path: Path, datagram: &[u8], shared: &Shared) {
+    match Command::read(peer, path, datagram, Instant::now()) {
+        Ok(command) => shared.inbox.put_command(command),
+        Err(error) => debug!(%peer, %error, "control datagram refused"),
+    }
 }

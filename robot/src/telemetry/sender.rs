@@ -116,6 +116,10 @@ impl Parts {
         let place = state.map(|state| self.place(&state));
         for viewer in viewers.iter() {
             send(&viewer.connection, datagram.clone());
+            // Commands echo its time: without it on this way they would not count on this way alone.
+            if let Some(beside) = &viewer.beside {
+                send(beside, datagram.clone());
+            }
             if let Some(place) = &place {
                 send(&viewer.connection, Bytes::copy_from_slice(&place.encode()));
             }
@@ -171,6 +175,10 @@ impl Parts {
             let camera = Target { bitrate: max, ..self.target };
             let report = links::report(&link, &stats, made_for, economy, (rung, camera), skipped);
             send(&viewer.connection, Bytes::copy_from_slice(&report.encode()));
+            let counted = self.control.counted();
+            if Some(&viewer.peer) == driver.as_ref() && (viewer.beside.is_some() || counted.beside > 0) {
+                send(&viewer.connection, Bytes::copy_from_slice(&counted.encode()));
+            }
         }
     }
 

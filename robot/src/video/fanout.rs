@@ -23,6 +23,8 @@ pub struct Viewer {
     pub peer: PeerId,
     /// The way to it.
     pub connection: Arc<Connection>,
+    /// A second way, for telemetry that its commands need, if there is one.
+    pub beside: Option<Arc<Connection>>,
 }
 
 /// What became of a picture.
@@ -44,9 +46,20 @@ impl Fanout {
     /// A connection is open: it gets the video from the next key frame on.
     pub fn add(&self, peer: PeerId, connection: Arc<Connection>) {
         let mut viewers = self.lock();
-        let others = viewers.iter().filter(|other| other.connection.conn() != connection.conn()).cloned();
-        let all: Arc<[_]> = others.chain([Viewer { peer, connection: Arc::clone(&connection) }]).collect();
-        *viewers = all;
+        let (own, others): (Vec<_>, Vec<_>) =
+            viewers.iter().cloned().partition(|other| other.connection.conn() == connection.conn());
+        let beside = own.into_iter().find_map(|own| own.beside);
+        *viewers = others.into_iter().chain([Viewer { peer, connection, beside }]).collect();
+    }
+
+    /// A second way stands beside the connection `main`, or none any more.
+    pub fn set_beside(&self, main: ConnId, beside: Option<Arc<Connection>>) {
+        let mut viewers = self.lock();
+        let with = |viewer: &Viewer| {
+            let is_it = viewer.connection.conn() == main;
+            Viewer { beside: if is_it { beside.clone() } else { viewer.beside.clone() }, ..viewer.clone() }
+        };
+        *viewers = viewers.iter().map(with).collect();
     }
 
     /// A connection is over.

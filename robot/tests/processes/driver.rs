@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use farwheel_peer::signaling::{self, Client, Role};
 use farwheel_peer::{
-    Admission, Bind, Channel, Config, Connection, Event, LinkState, Manners, SignalKind, Video,
+    Admission, Bind, Channel, Config, ConnId, Connection, Event, LinkState, Manners, SignalKind, Video,
 };
 use farwheel_proto::control::event::{self, Body, Stamp};
 use farwheel_proto::control::link_report::LinkReport;
 use farwheel_proto::control::place::{Outline, Place};
 use farwheel_proto::control::sender;
 use farwheel_proto::control::telemetry::{Fast, Slow};
-use farwheel_proto::control::{Axis, CommandSender, Flags, Intent, Status, Telemetry};
+use farwheel_proto::control::{Axis, CommandSender, Flags, Intent, PathCounts, Status, Telemetry};
 use farwheel_proto::video::EncodedFrame;
 use farwheel_robot::clock::monotonic_ns;
 use tokio::sync::mpsc;
@@ -38,6 +38,21 @@ pub(crate) struct View {
     /// When commands whose controls differ from the one before left, on the machine's clock.
     pub(crate) changes_ns: Vec<u64>,
     pub(crate) events: Vec<Body>,
+    /// Id of the connection.
+    pub(crate) conn: Option<ConnId>,
+    pub(crate) beside: Beside,
+}
+
+/// What the driver knows of its second connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beside {
+    pub(crate) conn: Option<ConnId>,
+    pub(crate) connected: bool,
+    pub(crate) ended: u32,
+    /// Telemetry that came by it.
+    pub(crate) heard: u64,
+    /// By which way commands came first, as the robot tells it.
+    pub(crate) counts: Option<PathCounts>,
 }
 
 /// What a test tells its driver to do.
@@ -52,6 +67,14 @@ pub(crate) enum Order {
     Pretend(u32),
     /// Send these bytes on the event channel.
     Raw(&'static [u8]),
+    /// Connect a second time, beside this connection, or beside the own one.
+    ConnectBeside(Option<ConnId>),
+    /// Send commands by these ways from here on.
+    Send { main: bool, beside: bool },
+    /// Close the connection.
+    Close,
+    /// Close the second one.
+    CloseBeside,
 }
 
 /// A driver on a thread of its own; gone when dropped.
@@ -173,12 +196,15 @@ struct Task {
     intent: Option<Intent>,
     pretend: Option<u32>,
     link: Option<Link>,
+    beside: Option<Link>,
+    sends: [bool; 2],
+    own_id: Option<signaling::PeerId>,
     requests: u32,
 }
 
 struct Link {
     peer: signaling::PeerId,
-    connection: Connection,
+    connection: Arc<Connection>,
     events: farwheel_peer::Events,
     frames: farwheel_peer::Frames,
 }
@@ -186,6 +212,7 @@ struct Link {
 enum News {
     Signaling(Option<signaling::Event>),
     Connection(Option<Event>),
+    Beside(Option<Event>),
     Frame(EncodedFrame),
     Order(Option<Order>),
     Tick,
@@ -194,23 +221,33 @@ enum News {
 impl Task {
     fn new(shared: Arc<Shared>) -> Self {
         let sender = CommandSender::new(sender::Config::default());
-        Self { shared, sender, intent: None, pretend: None, link: None, requests: 0 }
+        Self {
+            shared,
+            sender,
+            intent: None,
+            pretend: None,
+            link: None,
+            beside: None,
+            sends: [true; 2],
+            own_id: None,
+            requests: 0,
+        }
     }
 
     async fn run(mut self, config: signaling::Config, mut orders: mpsc::UnboundedReceiver<Order>) {
         let (client, mut signals) = Client::connect(config);
-        let mut own_id = None;
         let mut tick = tokio::time::interval(Duration::from_millis(5));
         loop {
             let news = tokio::select! {
                 event = signals.recv() => News::Signaling(event),
                 news = next(&mut self.link) => news,
+                event = next_beside(&mut self.beside) => News::Beside(event),
                 order = orders.recv() => News::Order(order),
                 _ = tick.tick() => News::Tick,
             };
             match news {
                 News::Signaling(Some(signaling::Event::Joined { self_id, peers, ice_servers })) => {
-                    own_id = Some(self_id);
+                    self.own_id = Some(self_id);
                     let robot = peers.iter().find(|peer| peer.role == Role::Robot && peer.connected);
                     // A connection outlives the signalling that made it.
                     if let (Some(robot), None) = (robot, &self.link) {
@@ -219,6 +256,12 @@ impl Task {
                     }
                 }
                 News::Signaling(Some(signaling::Event::Signal { from, signal })) => {
+                    if let Some(beside) = &self.beside
+                        && beside.connection.conn() == signal.conn
+                    {
+                        beside.connection.handle_signal(signal);
+                        continue;
+                    }
                     let known = self.link.as_ref().filter(|link| link.peer == from);
                     match known.map(|link| link.connection.admits(&signal)) {
                         Some(Admission::Mine) => {
@@ -226,7 +269,7 @@ impl Task {
                         }
                         Some(Admission::Stale) => {}
                         Some(Admission::Replace) | None if signal.kind == SignalKind::Offer => {
-                            let manners = Manners::between(own_id.expect("joined"), from);
+                            let manners = Manners::between(self.own_id.expect("joined"), from);
                             self.open(from, Config::answer(signal.conn, Video::Receive, manners));
                             self.link.as_ref().expect("just opened").connection.handle_signal(signal);
                         }
@@ -238,6 +281,10 @@ impl Task {
                     client.send(self.link.as_ref().expect("it sent this").peer, signal);
                 }
                 News::Connection(Some(event)) => self.handle(event),
+                News::Beside(Some(Event::Signal(signal))) => {
+                    client.send(self.beside.as_ref().expect("it sent this").peer, signal);
+                }
+                News::Beside(event) => self.handle_beside(event),
                 News::Connection(None) => self.link = None,
                 News::Frame(frame) => self.show(frame),
                 News::Order(Some(order)) => self.obey(order),
@@ -253,8 +300,45 @@ impl Task {
 
     fn open(&mut self, peer: signaling::PeerId, config: Config) {
         let (connection, events, frames) = Connection::open(config.with_bind(Bind::Loopback));
+        let connection = Arc::new(connection);
+        self.update(|view| view.conn = Some(connection.conn()));
         self.link = Some(Link { peer, connection, events, frames });
         self.sender.handle_connection();
+    }
+
+    fn open_beside(&mut self, main: Option<ConnId>) {
+        let link = self.link.as_ref().expect("connected");
+        let manners = Manners::between(self.own_id.expect("joined"), link.peer);
+        let config = Config::offer(Video::None, manners).with_bind(Bind::Loopback);
+        let (connection, events, frames) =
+            Connection::open(config.with_beside(main.unwrap_or(link.connection.conn())));
+        let connection = Arc::new(connection);
+        self.update(|view| {
+            view.beside.conn = Some(connection.conn());
+            view.beside.connected = false;
+        });
+        self.beside = Some(Link { peer: link.peer, connection, events, frames });
+    }
+
+    fn handle_beside(&mut self, event: Option<Event>) {
+        match event {
+            Some(Event::State(LinkState::Connected)) => self.update(|view| view.beside.connected = true),
+            None | Some(Event::State(LinkState::Failed(_))) => {
+                self.beside = None;
+                self.update(|view| {
+                    view.beside.connected = false;
+                    view.beside.ended += 1;
+                });
+            }
+            Some(Event::Message { channel: Channel::Telemetry, data }) => {
+                let Ok(Telemetry::Fast(fast)) = Telemetry::decode(&data) else {
+                    panic!("only fast telemetry comes by a second path");
+                };
+                self.sender.handle_telemetry(&fast, Instant::now());
+                self.update(|view| view.beside.heard += 1);
+            }
+            Some(_) => {}
+        }
     }
 
     fn handle(&mut self, event: Event) {
@@ -285,6 +369,9 @@ impl Task {
                 Ok(Telemetry::Slow(slow)) => self.update(|view| view.slow = Some(slow)),
                 Err(error) => match LinkReport::decode(&data) {
                     Ok(report) => self.update(|view| view.report = Some(report)),
+                    Err(_) if PathCounts::decode(&data).is_ok() => {
+                        self.update(|view| view.beside.counts = PathCounts::decode(&data).ok());
+                    }
                     Err(_) => assert!(
                         Place::decode(&data).is_ok() || Outline::decode(&data).is_ok(),
                         "telemetry cannot be read: {error}"
@@ -337,7 +424,17 @@ impl Task {
                 let link = self.link.as_ref().expect("connected");
                 link.connection.send(Channel::Event, Bytes::from_static(bytes)).unwrap();
             }
+            Order::ConnectBeside(main) => self.open_beside(main),
+            Order::Send { main, beside } => self.sends = [main, beside],
+            Order::Close => self.close(self.link.as_ref()),
+            Order::CloseBeside => self.close(self.beside.as_ref()),
         }
+    }
+
+    /// Closes a connection; it says goodbye by its last events.
+    fn close(&self, link: Option<&Link>) {
+        let connection = Arc::clone(&link.expect("connected").connection);
+        tokio::spawn(async move { connection.close().await });
     }
 
     fn ask(&mut self, body: Body) {
@@ -360,8 +457,14 @@ impl Task {
         let changed = command.earlier[0].is_some_and(|earlier| earlier != command.controls);
         let at = monotonic_ns();
         // Not connected at the moment: the next one is 20 ms away.
-        let sent = link.connection.send(Channel::Control, Bytes::copy_from_slice(&command.encode()));
-        if changed && sent.is_ok() {
+        let datagram = Bytes::copy_from_slice(&command.encode());
+        let mut is_sent = false;
+        for (link, _) in [Some(link), self.beside.as_ref()].into_iter().zip(self.sends).filter(|(_, on)| *on)
+        {
+            is_sent |=
+                link.is_some_and(|link| link.connection.send(Channel::Control, datagram.clone()).is_ok());
+        }
+        if changed && is_sent {
             self.update(|view| view.changes_ns.push(at));
         }
     }
@@ -377,5 +480,12 @@ async fn next(link: &mut Option<Link>) -> News {
     tokio::select! {
         event = link.events.recv() => News::Connection(event),
         Some(frame) = link.frames.recv() => News::Frame(frame),
+    }
+}
+
+async fn next_beside(beside: &mut Option<Link>) -> Option<Event> {
+    match beside {
+        Some(beside) => beside.events.recv().await,
+        None => std::future::pending().await,
     }
 }

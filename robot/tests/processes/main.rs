@@ -11,3 +11,4 @@ mod faults;
 mod latency;
 mod lease;
 mod picture;
+mod second_path;
