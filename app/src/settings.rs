@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::input::fit;
 use crate::input::keyboard::Rates;
 use crate::input::profile::Profile;
-use crate::model::settings::View;
+use crate::model::settings::{Paths, View};
 
 /// Version of the file's layout; a file with a higher one comes from a newer app.
 pub const VERSION: u32 = 1;
@@ -61,6 +61,8 @@ pub struct Settings {
     pub rumble: bool,
     /// Whether the robot sends less video, so that a data plan lasts longer.
     pub economy: bool,
+    /// Whether commands travel on two paths at once.
+    pub control_paths: Paths,
     /// Units, video and what the drive screen shows.
     pub view: View,
     /// How keys become sticks.
@@ -84,6 +86,7 @@ impl Default for Settings {
             show_stages: true,
             rumble: true,
             economy: false,
+            control_paths: Paths::default(),
             view: View::default(),
             keyboard: Rates::default(),
             recent: Vec::new(),

@@ -25,7 +25,7 @@ use farwheel_proto::control::link_report::{Economy, LinkReport, MadeFor, Route, 
 use farwheel_proto::video::{FrameId, Size};
 
 /// Every state by name, with its page.
-pub(crate) const STATES: [(&str, Page); 33] = [
+pub(crate) const STATES: [(&str, Page); 34] = [
     ("connect-robots", Page::Drive),
     ("connect-many", Page::Drive),
     ("connect-looking", Page::Drive),
@@ -50,6 +50,7 @@ pub(crate) const STATES: [(&str, Page); 33] = [
     ("drive-link-narrow", Page::Drive),
     ("drive-link-lossy", Page::Drive),
     ("drive-link-relay", Page::Drive),
+    ("drive-link-two-paths", Page::Drive),
     ("drive-link-still", Page::Drive),
     ("gamepad", Page::Gamepad),
     ("gamepad-none", Page::Gamepad),
@@ -176,6 +177,10 @@ fn drive(name: &str) -> Drive {
         "drive-link-narrow" => drive.why = Some(why(Reason::Narrow)),
         "drive-link-lossy" => drive.why = Some(why(Reason::Loss)),
         "drive-link-relay" => drive.why = Some(why(Reason::Relay)),
+        "drive-link-two-paths" => {
+            drive.why = Some(why(Reason::Clear));
+            drive.control = Some("Control on two paths: eth0 and relay.".into());
+        }
         other => panic!("no state is called {other}"),
     }
     drive

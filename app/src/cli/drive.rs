@@ -11,6 +11,7 @@ use super::headless::{self, Limits};
 
 use super::signals::Stop;
 use super::{Exit, Measure, Where, stats, view, window};
+use crate::model::settings::Paths;
 use crate::render::slot::Slot;
 use crate::script::{Player, Script};
 use crate::session::hands::{Driver, Hands};
@@ -54,6 +55,9 @@ pub(super) struct Drive {
     /// Save a PNG: without a window the last picture, else the window once the car has moved for some seconds.
     #[arg(long, value_name = "FILE")]
     pub(super) screenshot: Option<PathBuf>,
+    /// Send commands on two paths at once [default: what the settings say, which is auto if they say nothing].
+    #[arg(long, value_enum, value_name = "PATHS")]
+    pub(super) control_paths: Option<Paths>,
     /// Leave so many seconds at the start out of the percentiles.
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
     left_out: f64,
@@ -84,10 +88,11 @@ pub(super) fn run(args: Drive) -> anyhow::Result<Exit> {
         Some(script) => Driver::Script { player: Box::new(Player::new(script)), slot: None },
         None => Driver::Headless,
     };
+    let paths = args.control_paths.unwrap_or(settings.control_paths);
     let hands = Hands::start(driver, Arc::new(settings))?;
     let slot = Slot::new();
     let recorder = args.record.as_deref().map(Recorder::new);
-    let config = config(&args, recorder.clone())?;
+    let config = config(&args, recorder.clone(), paths)?;
     let mut writer =
         args.y4m.as_deref().map(|path| view::Writer::start(path, slot.clone(), None)).transpose()?;
     let session = Session::start(config, slot.clone(), Some(&hands))?;
@@ -126,7 +131,7 @@ pub(super) fn finish(
 }
 
 /// The stay that the arguments describe, without a window.
-pub(super) fn config(args: &Drive, recorder: Option<Recorder>) -> anyhow::Result<Config> {
+fn config(args: &Drive, recorder: Option<Recorder>, control_paths: Paths) -> anyhow::Result<Config> {
     Ok(Config {
         signaling: args.place.signaling(Role::Driver)?,
         owner_code: args.owner_code()?,
@@ -136,5 +141,6 @@ pub(super) fn config(args: &Drive, recorder: Option<Recorder>) -> anyhow::Result
         strip: args.measure.strip(true),
         left_out: args.left_out(),
         recorder,
+        control_paths,
     })
 }

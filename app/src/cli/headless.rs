@@ -36,6 +36,7 @@ pub(super) fn attend(
     let start = Instant::now();
     let mut said = String::new();
     let mut has_server = false;
+    let mut second_path = None;
     let mut script_line = 0;
     loop {
         let now = Instant::now();
@@ -66,6 +67,13 @@ pub(super) fn attend(
             });
         }
         has_server = status.signaling;
+        if status.second_path != second_path {
+            match &status.control {
+                Some(line) => say(line),
+                None => say("Control on one path."),
+            }
+            second_path.clone_from(&status.second_path);
+        }
         for notice in session.take_notices() {
             eprintln!("           {}", notice.text);
         }

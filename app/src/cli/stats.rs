@@ -8,7 +8,7 @@ use farwheel_proto::control::link_report::{Economy, MadeFor, Rung};
 use serde_json::{Value, json};
 
 use crate::model::link::View;
-use crate::session::Session;
+use crate::session::{Session, Status};
 
 /// The figures of a stay so far.
 ///
@@ -29,7 +29,7 @@ pub fn report(session: &Session) -> Value {
     let shown_for = lasted - totals.first_picture.map_or(0.0, |first| first.as_secs_f64());
     let size = totals.size.map(|size| [size.width, size.height]);
     let row = |name: &str| summary.rows.iter().find(|(known, _)| *known == name).map(|(_, p)| points(p));
-    json!({
+    let mut report = json!({
         "method": if summary.by_strip.is_some() { "strip" } else { "header" },
         "seconds": lasted,
         "frames": totals.shown,
@@ -71,7 +71,9 @@ pub fn report(session: &Session) -> Value {
         "memory_kib": memory_kib(),
         "load": load(),
         "version": env!("CARGO_PKG_VERSION"),
-    })
+    });
+    report["control"] = control(session, &status);
+    report
 }
 
 /// Writes the figures to a file, or to stdout for `-`.
@@ -86,6 +88,18 @@ pub fn write(report: &Value, path: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     std::fs::write(path, text + "\n").with_context(|| format!("write figures to {}", path.display()))
+}
+
+/// How commands travelled: how many were sent, and how many came first by each path while there were two.
+fn control(session: &Session, status: &Status) -> Value {
+    let [main, second] = session.commands_sent();
+    json!({
+        "paths": if status.second_path.is_some() { 2 } else { 1 },
+        "second": status.second_path,
+        "line": status.control,
+        "sent": { "main": main, "second": second },
+        "came_first": { "main": status.came_first.main, "second": status.came_first.beside },
+    })
 }
 
 /// Why the picture is what it is, as the newest report of the robot tells it.

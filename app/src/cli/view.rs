@@ -17,6 +17,7 @@ use farwheel_proto::video::Size;
 use super::headless::{self, Limits};
 use super::signals::Stop;
 use super::{Exit, Measure, Where, parse_size, stats};
+use crate::model::settings::Paths;
 use crate::render::slot::Slot;
 use crate::session::video::Shown;
 use crate::session::{Config, Session};
@@ -61,6 +62,8 @@ pub(super) fn run(args: View) -> anyhow::Result<Exit> {
         strip: args.measure.strip(args.stats_json.is_some()),
         left_out: Duration::from_secs(3),
         recorder: None,
+        // A viewer sends no commands.
+        control_paths: Paths::One,
     };
     let session = Session::start(config, slot, None)?;
     let limits = Limits::new(&args.place, args.seconds);

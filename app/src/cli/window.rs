@@ -40,6 +40,7 @@ pub(super) fn run(start: Option<(Drive, Option<Script>)>) -> anyhow::Result<Exit
         owner_code: args.owner_code()?,
         bind: args.place.bind(),
         candidates: args.place.candidates(),
+        control_paths: args.control_paths,
         recorder: recorder.clone(),
         strip: args.measure.strip(args.stats_json.is_some()),
         left_out: args.left_out(),

@@ -34,6 +34,8 @@ pub struct Drive {
     pub figures: Figures,
     /// Why the picture is what it is, as the robot tells it.
     pub why: Option<link::View>,
+    /// How commands travel, in one line; none where there is nothing to say.
+    pub control: Option<String>,
     /// Where the time of a picture goes.
     pub stages: Stages,
     /// What the robot measures about itself.
@@ -69,6 +71,7 @@ impl Drive {
             governor: 1.0,
             figures: Figures::default(),
             why: None,
+            control: None,
             stages: Stages::default(),
             vehicle: Vehicle::default(),
             laps: None,

@@ -27,6 +27,19 @@ pub struct Geometry {
     pub position: Option<(i32, i32)>,
 }
 
+/// Whether commands travel on two paths at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Paths {
+    /// On one only.
+    One,
+    /// On two where this computer is in two networks.
+    #[default]
+    Auto,
+    /// On two wherever it can be done, also by a relay.
+    Two,
+}
+
 /// Units of speed and temperature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -19,6 +19,7 @@ use crate::input::keyboard::Keys;
 use crate::input::wizard::Wizard;
 use crate::model::connect::{Field, Phase, Problem, Role, Target};
 use crate::model::lobby::Place;
+use crate::model::settings::Paths;
 use crate::model::{Command, Model, Notice, Stats};
 use crate::render::slot::{Presented, Slot};
 use crate::script::{Outcome, Player};
@@ -55,6 +56,8 @@ pub struct Options {
     pub bind: Bind,
     /// Which candidates may be used.
     pub candidates: CandidatePolicy,
+    /// Whether commands travel on two paths at once; what the settings say without.
+    pub control_paths: Option<Paths>,
     /// Where the received video is recorded, if it is.
     pub recorder: Option<super::record::Recorder>,
     /// Whether to look for the strip.
@@ -73,6 +76,7 @@ impl Default for Options {
             owner_code: None,
             bind: Bind::Everywhere,
             candidates: CandidatePolicy::All,
+            control_paths: None,
             recorder: None,
             strip: Strip::Ignore,
             left_out: Duration::from_secs(3),
@@ -183,6 +187,7 @@ impl Desk {
             strip: self.options.strip,
             left_out: self.options.left_out,
             recorder: self.options.recorder.clone(),
+            control_paths: self.options.control_paths.unwrap_or(self.settings.control_paths),
         };
         match Session::start_on(self.runtime.clone(), config, self.slot.clone(), Some(&self.hands)) {
             Ok(session) => {
@@ -226,6 +231,11 @@ impl Desk {
     }
 
     fn change_settings(&mut self, settings: Settings) {
+        if settings.control_paths != self.settings.control_paths {
+            // What is chosen now counts more than what the command line said.
+            self.options.control_paths = None;
+            self.order(Order::ControlPaths(settings.control_paths));
+        }
         self.settings = Arc::new(settings);
         self.hands.shared().set_settings(Arc::clone(&self.settings));
         self.order(Order::LimitVideo(self.settings.video_limit()));

@@ -97,8 +97,35 @@ pub(crate) struct Shared {
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) connection: Arc<Connection>,
+    /// A second way: each command goes by both.
+    pub(crate) beside: Option<Arc<Connection>>,
+    pub(crate) sent: Arc<Sent>,
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) figures: Arc<Mutex<Figures>>,
+}
+
+/// Commands handed to each of the two connections.
+#[derive(Debug, Default)]
+pub(crate) struct Sent([AtomicU64; 2]);
+
+impl Sent {
+    /// By the main one, and by the one beside it.
+    pub(crate) fn get(&self) -> [u64; 2] {
+        [0, 1].map(|path| self.0[path].load(Ordering::Relaxed))
+    }
+}
+
+impl Link {
+    /// Sends a command by each way. One that is not connected at the moment does not queue it: the robot's failsafe acts
+    /// on the silence.
+    fn send(&self, command: Bytes) {
+        let ways = [Some(&self.connection), self.beside.as_ref()];
+        for (way, count) in ways.into_iter().zip(&self.sent.0) {
+            if way.is_some_and(|way| way.send(Channel::Control, command.clone()).is_ok()) {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
 }
 
 impl Hands {
@@ -153,6 +180,13 @@ impl Shared {
 
     pub(crate) fn set_link(&self, link: Option<Link>) {
         *lock(&self.link) = link;
+    }
+
+    /// Adds or takes the second way, where there is a first.
+    pub(crate) fn set_beside(&self, beside: Option<Arc<Connection>>) {
+        if let Some(link) = &mut *lock(&self.link) {
+            link.beside = beside;
+        }
     }
 
     pub(crate) fn set_settings(&self, settings: Arc<Settings>) {
@@ -362,9 +396,9 @@ impl Thread {
             self.changed_at.get_or_insert(now);
         }
         if let (Some(command), Some(link)) = (command, &link) {
-            // Not connected any more: the robot's failsafe acts on the silence, and nothing is queued.
-            link.connection.send(Channel::Control, Bytes::copy_from_slice(&command.encode())).ok();
+            // Said before: on a fast link it counts sooner than this thread goes on.
             tracing::trace!(target: "measure", sequence = command.sequence, "command sent");
+            link.send(Bytes::copy_from_slice(&command.encode()));
             if let Some(changed) = self.changed_at.take() {
                 lock(&link.figures).handle_stick(changed.elapsed());
             }

@@ -19,6 +19,7 @@ pub mod plan;
 pub mod problem;
 pub mod record;
 mod runtime;
+pub mod second_path;
 mod status;
 pub mod video;
 mod why;
@@ -32,6 +33,7 @@ use farwheel_peer::{Bind, CandidatePolicy};
 use farwheel_proto::clock::ClockSync;
 use tokio::sync::mpsc;
 
+use crate::model::settings::Paths;
 use crate::render::slot::Slot;
 use figures::Figures;
 use hands::{Hands, lock};
@@ -58,6 +60,8 @@ pub struct Config {
     pub left_out: Duration,
     /// Where the received video is recorded, if it is.
     pub recorder: Option<record::Recorder>,
+    /// Whether commands travel on two paths at once.
+    pub control_paths: Paths,
 }
 
 /// What a stay can be asked to do.
@@ -71,6 +75,8 @@ pub enum Order {
     SelectCamera(u8),
     /// Let video use no more than this, in kbit/s.
     LimitVideo(Option<u32>),
+    /// Send commands on two paths, or not.
+    ControlPaths(Paths),
     /// Emergency stop, beside the flag in the commands.
     EmergencyStop,
     /// End the emergency stop.
@@ -99,6 +105,7 @@ pub(crate) struct Shared {
     figures: Arc<Mutex<Figures>>,
     clock: Arc<Mutex<ClockSync>>,
     wake: Mutex<Option<Wake>>,
+    sent: Arc<hands::Sent>,
     // Full: the picture before is not compared; one a second is enough.
     measuring: farwheel_media::slot::Slot<farwheel_media::VideoFrame>,
 }
@@ -136,6 +143,7 @@ impl Session {
             figures: Arc::new(Mutex::new(Figures::new(now, config.left_out))),
             clock: Arc::new(Mutex::new(ClockSync::new(now))),
             wake: Mutex::new(None),
+            sent: Arc::default(),
             measuring: farwheel_media::slot::Slot::new(),
         });
         if config.strip == Strip::Read {
@@ -183,6 +191,11 @@ impl Session {
     /// The account of pictures and delays.
     pub fn figures(&self) -> std::sync::MutexGuard<'_, Figures> {
         lock(&self.shared.figures)
+    }
+
+    /// Commands handed to the main connection and to the one beside it.
+    pub fn commands_sent(&self) -> [u64; 2] {
+        self.shared.sent.get()
     }
 
     /// Sets what is called when the status changes.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farwheel_peer::Stats;
+use farwheel_proto::control::PathCounts;
 use farwheel_proto::control::event::Camera;
 use farwheel_proto::control::telemetry::{Fast, Slow};
 use farwheel_proto::video::Size;
@@ -117,6 +118,12 @@ pub struct Status {
     pub loss: Option<f32>,
     /// Why the picture is what it is.
     pub why: Why,
+    /// How commands travel, in one line.
+    pub control: Option<String>,
+    /// The name of the second path, while commands travel on it.
+    pub second_path: Option<String>,
+    /// By which path commands came first, as the robot tells it.
+    pub came_first: PathCounts,
     /// What to show, oldest first. Full: the oldest of 16 goes.
     pub notices: VecDeque<Notice>,
 }
@@ -151,6 +158,9 @@ impl Status {
             stats: Stats::default(),
             loss: None,
             why: Why::default(),
+            control: None,
+            second_path: None,
+            came_first: PathCounts::default(),
             notices: VecDeque::new(),
         }
     }

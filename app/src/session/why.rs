@@ -22,6 +22,18 @@ pub struct Why {
     before: u64,
     /// Bytes that the present connection last told of.
     told: u64,
+    beside: Beside,
+}
+
+/// What came by second connections.
+#[derive(Clone, Copy, Debug, Default)]
+struct Beside {
+    /// Bytes of those that ended.
+    before: u64,
+    /// Bytes of the present one.
+    now: u64,
+    /// Bits per second.
+    rate: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +95,19 @@ impl Why {
         }
     }
 
+    /// So much has come by the present second connection, at so many bits a second; zeros: there is none.
+    pub fn handle_beside(&mut self, bytes: u64, rate: f64) {
+        if bytes < self.beside.now {
+            self.beside.before += self.beside.now;
+        }
+        (self.beside.now, self.beside.rate) = (bytes, rate);
+    }
+
+    fn data(&self) -> Data {
+        let Beside { before, now, rate } = self.beside;
+        Data { bytes: self.data.bytes + before + now, per_hour: self.data.per_hour + rate / 8.0 * 3600.0 }
+    }
+
     /// What to show; `None` before the first report of a connection.
     pub fn look(&self, now: Instant) -> Option<View> {
         let newest = self.newest.as_ref()?;
@@ -90,10 +115,10 @@ impl Why {
         let Newest { shown, route, .. } = *newest;
         if silence >= SILENCE {
             // The robot cannot tell of it: its words do not come through either.
-            return Some(View::new(Reason::Still, shown, route, self.data, silence));
+            return Some(View::new(Reason::Still, shown, route, self.data(), silence));
         }
         let stall = Duration::from_millis(shown.stall_ms.into());
-        Some(View::new(self.reason, shown, route, self.data, stall))
+        Some(View::new(self.reason, shown, route, self.data(), stall))
     }
 }
 
@@ -213,6 +238,22 @@ mod tests {
 
     fn first(report: LinkReport) -> Reason {
         told(&[report])[0]
+    }
+
+    #[test]
+    fn what_comes_by_second_connections_is_paid_for_too() {
+        let (mut why, now) = (Why::default(), Instant::now());
+        why.handle_report(&LinkReport { sent_kbps: 800, bytes_sent: 5000, ..CLEAR }, None, now);
+        let mut data = |bytes, rate| {
+            why.handle_beside(bytes, rate);
+            why.look(now).unwrap().data
+        };
+        assert_eq!(data(0, 0.0), Data { bytes: 5000, per_hour: 3.6e8 });
+        assert_eq!(data(300, 8000.0), Data { bytes: 5300, per_hour: 3.6e8 + 3.6e6 });
+        assert_eq!(data(400, 8000.0), Data { bytes: 5400, per_hour: 3.6e8 + 3.6e6 });
+        // It ends, another one begins.
+        assert_eq!(data(0, 0.0), Data { bytes: 5400, per_hour: 3.6e8 });
+        assert_eq!(data(50, 0.0).bytes, 5450);
     }
 
     #[test]

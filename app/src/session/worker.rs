@@ -1,5 +1,6 @@
 //! The worker task: carries what [`Plan`] decides to the network, and what the network says to everyone else.
 
+mod beside;
 mod hear;
 
 use std::sync::Arc;
@@ -7,14 +8,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farwheel_peer::signaling::{Client, IceServer, PeerId, Role};
-use farwheel_peer::{Channel, Connection, Event, Events, Manners, Signal, Video};
+use farwheel_peer::{Channel, Connection, Event, Events, Interface, Manners, Signal, Video};
 use farwheel_proto::control::event::{self, Stamp};
+use farwheel_proto::video::CarTime;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::dialogue::{self, Dialogue};
 use super::hands::{self, lock};
 use super::plan::{self, Action, Plan};
+use super::second_path::SecondPath;
 use super::status::Stage;
 use super::{Config, Order, Shared, video};
 use crate::model::Notice;
@@ -35,6 +38,7 @@ pub(super) async fn run(
         name: config.signaling.name.clone(),
         owner_code: config.owner_code.clone(),
     });
+    let second_path = SecondPath::new(config.control_paths);
     let mut worker = Worker {
         config,
         shared,
@@ -47,6 +51,11 @@ pub(super) async fn run(
         own_id: None,
         ice_servers: Vec::new(),
         link: None,
+        second_path,
+        beside: None,
+        looked_at: None,
+        interfaces: (Vec::new(), None),
+        newest: None,
         early: Vec::new(),
         heard_at: None,
         reset_at: None,
@@ -62,6 +71,7 @@ pub(super) async fn run(
                 None => is_signaling = false,
             },
             event = next_event(&mut worker.link) => worker.handle_link(event, Instant::now()),
+            event = next_event(&mut worker.beside) => worker.handle_beside(event, Instant::now()),
             order = orders.recv() => match order {
                 Some(Order::Leave) | None => break,
                 Some(order) => worker.handle_order(order, Instant::now()),
@@ -98,6 +108,15 @@ struct Worker {
     own_id: Option<PeerId>,
     ice_servers: Vec<IceServer>,
     link: Option<Link>,
+    second_path: SecondPath,
+    /// The connection beside `link`.
+    beside: Option<Link>,
+    /// When the second path was last looked after.
+    looked_at: Option<Instant>,
+    /// As they were read at that time.
+    interfaces: (Vec<Interface>, Option<Instant>),
+    /// Boot and time of the newest telemetry: what comes by the other path as well is no news.
+    newest: Option<(u32, CarTime)>,
     // Signals of an offer that is not answered yet. Full: an offer has at most some tens of candidates; more are
     // dropped and the connection does without them.
     early: Vec<(PeerId, Signal)>,
@@ -113,6 +132,10 @@ impl Worker {
             Order::ReleaseLease => self.dialogue.release_lease(),
             Order::SelectCamera(camera) => self.dialogue.select_camera(camera),
             Order::LimitVideo(kbps) => self.dialogue.limit_video(kbps),
+            Order::ControlPaths(wish) => {
+                self.second_path.set_wish(wish);
+                self.looked_at = None;
+            }
             Order::EmergencyStop => self.dialogue.emergency_stop(),
             Order::Disarm => self.dialogue.disarm(),
             Order::ResetStop => {
@@ -155,6 +178,7 @@ impl Worker {
             }
         }
         self.refresh_stats(now);
+        self.look_after_paths(now);
     }
 
     /// Carries out what was decided and publishes how it stands.
@@ -222,6 +246,7 @@ impl Worker {
     }
 
     fn close_link(&mut self) {
+        self.close_beside();
         if let Some(hands) = &self.hands {
             hands.set_link(None);
             hands.sender().handle_connection();
@@ -337,6 +362,8 @@ impl Worker {
             }
             hands.set_link(None);
         }
+        // It ends with the other one, at the robot as well.
+        self.close_beside();
         if let Some(mut link) = self.link.take() {
             let closing = link.connection.close();
             let forward = async {

@@ -5,7 +5,7 @@ use lucide_icons::Icon;
 
 use super::theme::{self, CONTROL, GAP, Palette, STEP, Weight, size};
 use super::widgets::{self, Tone, button, card, field, segmented, slider_row, toggle_row};
-use crate::model::settings::{Fit, Present, Units};
+use crate::model::settings::{Fit, Paths, Present, Units};
 use crate::model::{Command, Model};
 use crate::settings::{Settings, Theme};
 
@@ -127,6 +127,11 @@ fn driving(ui: &mut Ui, settings: &mut Settings) {
     card(ui, "Driving", |ui| {
         toggle_row(ui, "Economy mode (F6)", "Video uses 0.6 Mbit/s at most.", &mut settings.economy);
         toggle_row(ui, "Rumble when the link is lost", "", &mut settings.rumble);
+        row(ui, "Control on", |ui| {
+            let choices =
+                [(Paths::One, "One path"), (Paths::Auto, "Two networks"), (Paths::Two, "Two paths")];
+            segmented(ui, "Control on", &mut settings.control_paths, &choices);
+        });
         let percent = |value: f32| format!("{:.0} %", value * 100.0);
         slider_row(ui, "Keyboard throttle", &mut settings.keyboard.throttle_max, 0.1..=1.0, percent);
         let p = Palette::of(ui);

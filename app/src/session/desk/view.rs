@@ -58,6 +58,7 @@ impl Stay {
             count("Stalled", format!("{:.1} s", summary.by_header.stall.as_secs_f64())),
             count("Connections", status.connected.to_string()),
             count("Path", status.stats.pair.map_or("-".into(), |pair| pair.to_string())),
+            count("Second path of commands", status.second_path.clone().unwrap_or_else(|| "-".into())),
         ];
         self.stats.lasted = lasted;
         true
@@ -147,6 +148,7 @@ pub(super) fn fill_drive(
         size: figures.totals().size.map(|size| (size.width, size.height)),
     };
     drive.why = status.why.look(now);
+    drive.control.clone_from(&status.control);
     drive.stages = figures.stages();
     drop(figures);
     drive.vehicle = vehicle(fast.as_ref(), status.slow.as_ref());

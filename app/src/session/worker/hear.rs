@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use farwheel_peer::signaling::{self, Peer, PeerId, Role};
-use farwheel_peer::{Admission, Channel, Event, LinkState, Signal, SignalKind};
+use farwheel_peer::{Admission, Beside, Channel, Event, LinkState, Signal, SignalKind};
 use farwheel_proto::control::event;
 use farwheel_proto::control::link_report::LinkReport;
 use farwheel_proto::control::place::{Outline, Place};
 use farwheel_proto::control::probe::Pong;
-use farwheel_proto::control::{Status as RobotStatus, Telemetry};
+use farwheel_proto::control::telemetry::Fast;
+use farwheel_proto::control::{PathCounts, Status as RobotStatus, Telemetry};
+use farwheel_proto::video::CarTime;
 
 use super::Worker;
 use crate::script::Pose;
@@ -72,6 +74,16 @@ impl Worker {
     }
 
     fn handle_signal(&mut self, from: PeerId, signal: Signal, now: Instant) {
+        if let Some(beside) = self.beside.as_ref().filter(|beside| beside.connection.conn() == signal.conn) {
+            if beside.robot == from {
+                beside.connection.handle_signal(signal);
+            }
+            return;
+        }
+        if signal.beside() != Beside::Nothing {
+            // Left over from a second path that was given up: no fresh start of the robot's.
+            return;
+        }
         if let Some(link) = &self.link
             && link.robot == from
         {
@@ -135,12 +147,15 @@ impl Worker {
             status.connected += 1;
             status.why.handle_connection();
         });
+        self.newest = None;
         self.dialogue.handle_connected();
         lock(&self.shared.clock).handle_connection();
         if let (Some(hands), Some(link)) = (&self.hands, &self.link) {
             hands.sender().handle_connection();
             hands.set_link(Some(hands::Link {
                 connection: Arc::clone(&link.connection),
+                beside: None,
+                sent: Arc::clone(&self.shared.sent),
                 orders: self.orders.clone(),
                 figures: Arc::clone(&self.shared.figures),
             }));
@@ -172,27 +187,38 @@ impl Worker {
         if let Ok(report) = LinkReport::decode(data) {
             return self.change(|status| status.why.handle_report(&report, status.stats.pair, now));
         }
+        if let Ok(counts) = PathCounts::decode(data) {
+            return self.change(|status| status.came_first = counts);
+        }
         match Telemetry::decode(data) {
-            Ok(Telemetry::Fast(fast)) => {
-                self.heard_at = Some(now);
-                self.plan.handle(plan::Input::Heard, now);
-                lock(&self.shared.figures).handle_fast(&fast);
-                if let Some(hands) = &self.hands {
-                    hands.sender().handle_telemetry(&fast, now);
-                    hands.see(|seen| {
-                        seen.armed = fast.status == RobotStatus::Armed;
-                        seen.laps = fast.laps.into();
-                        seen.refusal = fast.arm_block.map(|refusal| refusal.to_string());
-                    });
-                }
-                self.change(|status| status.fast = Some((fast, now)));
-            }
+            Ok(Telemetry::Fast(fast)) => self.handle_fast(fast, now),
             Ok(Telemetry::Slow(slow)) => {
                 lock(&self.shared.figures).handle_slow(&slow, now);
                 self.change(|status| status.slow = Some(slow));
             }
             Err(e) => tracing::debug!(error = %e, "telemetry not understood"),
         }
+    }
+
+    /// Takes fast telemetry, which comes by each path: the first copy counts, and nothing older than what counted.
+    pub(super) fn handle_fast(&mut self, fast: Fast, now: Instant) {
+        let told_at = (fast.boot, fast.car_time);
+        if !is_news(self.newest, told_at) {
+            return;
+        }
+        self.newest = Some(told_at);
+        self.heard_at = Some(now);
+        self.plan.handle(plan::Input::Heard, now);
+        lock(&self.shared.figures).handle_fast(&fast);
+        if let Some(hands) = &self.hands {
+            hands.sender().handle_telemetry(&fast, now);
+            hands.see(|seen| {
+                seen.armed = fast.status == RobotStatus::Armed;
+                seen.laps = fast.laps.into();
+                seen.refusal = fast.arm_block.map(|refusal| refusal.to_string());
+            });
+        }
+        self.change(|status| status.fast = Some((fast, now)));
     }
 
     fn handle_place(&mut self, place: Place) {
@@ -228,3 +254,27 @@ impl Worker {
 }
 
 const EARLY_MAX: usize = 64;
+
+/// Whether telemetry is newer than the newest that came; a robot that started again counts its time from zero.
+fn is_news(newest: Option<(u32, CarTime)>, (boot, at): (u32, CarTime)) -> bool {
+    newest.is_none_or(|(known_boot, newest)| boot != known_boot || at > newest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn telemetry_that_came_by_the_other_path_already_is_no_news() {
+        let mut newest = None;
+        let mut heard = Vec::new();
+        for (boot, us) in [(1, 50), (1, 50), (1, 150), (1, 100), (1, 150), (2, 10), (2, 10), (2, 60)] {
+            let told_at = (boot, CarTime(us));
+            if is_news(newest, told_at) {
+                newest = Some(told_at);
+                heard.push((boot, us));
+            }
+        }
+        assert_eq!(heard, [(1, 50), (1, 150), (2, 10), (2, 60)]);
+    }
+}

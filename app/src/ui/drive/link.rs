@@ -25,7 +25,11 @@ pub(crate) fn show(ui: &mut Ui, area: Rect, cx: &mut Cx<'_>, room: Room) {
     let rows = rows(view);
     let drives = cx.state.role == Role::Driver;
     let switch = if drives { CONTROL } else { 0.0 };
-    let all = head + BAR + rows.len() as f32 * ROW + switch + PAD - 2.0;
+    let font = theme::font(size::CAPTION, Weight::Regular);
+    let lay = |line: &String| ui.painter().layout(line.clone(), font, p.soft, WIDTH - 2.0 * PAD);
+    let control = cx.state.control.as_ref().filter(|_| drives).map(lay);
+    let line = control.as_ref().map_or(0.0, |words| words.size().y + 8.0);
+    let all = head + BAR + rows.len() as f32 * ROW + line + switch + PAD - 2.0;
     // The controls are 128 high and lie at the lower edge.
     let has_rows = all <= area.height() - 128.0 - STEP;
     let height = if has_rows { all } else { head };
@@ -37,6 +41,11 @@ pub(crate) fn show(ui: &mut Ui, area: Rect, cx: &mut Cx<'_>, room: Room) {
         ui.painter().hline(rect.left() + PAD..=rect.right() - PAD, top, (1.0, p.plate_line));
         bar(ui, Rect::from_min_size(pos2(rect.left(), top), vec2(WIDTH, BAR)), &view.report);
         figures(ui, rect, top + BAR, &rows);
+        if let (Some(words), Some(line)) = (control, &cx.state.control) {
+            let at = pos2(rect.left() + PAD, top + BAR + ROW * rows.len() as f32 + 4.0);
+            describe(ui, Rect::from_min_size(at, words.size()), "control", line);
+            ui.painter().galley(at, words, p.soft);
+        }
         if drives {
             let bottom = rect.bottom() - PAD / 2.0;
             let least = pos2(rect.left() + PAD, bottom - CONTROL);
