@@ -72,6 +72,11 @@ impl Program {
         }
     }
 
+    /// Passes over what was said up to now.
+    pub(crate) fn catch_up(&mut self) {
+        self.said.extend(self.lines.try_iter());
+    }
+
     /// Waits for the end; gives how it ended and all it said.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let status = wait_for("the program to end", || self.child.try_wait().unwrap());

@@ -7,3 +7,4 @@ mod browser;
 mod harness;
 mod link;
 mod nat;
+mod two_paths;

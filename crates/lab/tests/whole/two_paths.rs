@@ -1,0 +1,300 @@
+//! App and robot joined by two networks, one of which stands still for a while.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use farwheel_lab::clock::VirtualTime;
+use farwheel_lab::emulator::{Hearing, Namespace, within};
+use farwheel_lab::nat::obstacle;
+use farwheel_robot::drive::pulse_log;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{Program, binary, wait_for};
+
+#[test]
+fn on_two_paths_commands_arrive_while_one_of_them_stands_still_and_none_counts_twice() {
+    let Some(scene) = Scene::new("fwtwo") else { return };
+    let story = scene.drive("auto", "Control on two paths: ", End::CarMoves);
+    println!("{story:#?}");
+    assert!(story.gap <= Duration::from_millis(100), "{story:#?}");
+    // Two that come within one turn of a busy robot count as one.
+    assert!(story.lost <= story.sent / 20, "{story:#?}");
+    assert_eq!(story.twice, 0, "{story:#?}");
+    assert!(story.control["came_first"]["second"].as_u64().unwrap() > 50, "{story:#?}");
+    let sent = ["main", "second"].map(|path| story.control["sent"][path].as_u64().unwrap());
+    assert!(sent[1] > 75 && sent[1] <= sent[0], "{story:#?}");
+    // The picture stands still, and with it, after 800 ms, the car, whoever holds the stick.
+    assert!(story.has_stopped && story.has_gone_on, "{story:#?}");
+    assert_eq!(story.connections, 1);
+}
+
+#[test]
+fn on_one_path_commands_stand_still_with_it() {
+    let Some(scene) = Scene::new("fwone") else { return };
+    let story = scene.drive("one", "Connected to", End::CommandsWereSent);
+    println!("{story:#?}");
+    assert!(story.gap >= Duration::from_millis(1000), "{story:#?}");
+    assert_eq!((story.twice, story.control["sent"]["second"].as_u64()), (0, Some(0)), "{story:#?}");
+    // After 1.5 s of silence it is disarmed, or next to it; either way it stood.
+    assert!(story.has_stopped, "{story:#?}");
+}
+
+/// Two ends, `car` and `desk`, with two wires between them, and a server beside the robot.
+struct Scene {
+    car: Namespace,
+    desk: Namespace,
+    dir: TempDir,
+}
+
+/// What is waited for once the network is there again.
+enum End {
+    /// That the car goes on by itself.
+    CarMoves,
+    /// Two seconds of commands.
+    CommandsWereSent,
+}
+
+/// What a drive was like while its main path stood still.
+#[derive(Debug)]
+#[allow(dead_code, reason = "all of it is printed")]
+struct Story {
+    main: String,
+    /// Commands sent meanwhile, and those of them that never counted.
+    sent: usize,
+    lost: usize,
+    /// From sending to counting, of those that did.
+    p50: Option<Duration>,
+    p99: Option<Duration>,
+    /// Longest time without a command that counts.
+    gap: Duration,
+    /// Commands of the whole drive that counted though they were not newer.
+    twice: usize,
+    /// Whether the throttle was neutral from one second after the beginning to the end.
+    has_stopped: bool,
+    /// Whether the car moved afterwards.
+    has_gone_on: bool,
+    connections: u64,
+    control: Value,
+    load: f64,
+}
+
+impl Scene {
+    fn new(name: &str) -> Option<Self> {
+        if let Some(obstacle) = obstacle() {
+            println!("SKIPPED: {obstacle}");
+            return None;
+        }
+        let [car, desk] = ["car", "desk"]
+            .map(|end| Namespace::create(&format!("{name}{}-{end}", std::process::id())).unwrap());
+        for end in [&car, &desk] {
+            // As in two networks of different owners: what has the one's address does not come by the other.
+            within(end.name(), || std::fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", "1"))
+                .unwrap()
+                .unwrap();
+        }
+        for (n, metric) in [(1, "100"), (2, "200")] {
+            let (net, wire) = (format!("10.82.{n}"), format!("net{n}"));
+            ip(&car, &["link", "add", &wire, "type", "veth", "peer", "name", &wire, "netns", desk.name()]);
+            for (end, address) in [(&car, format!("{net}.1/24")), (&desk, format!("{net}.2/24"))] {
+                ip(end, &["addr", "add", &address, "dev", &wire]);
+                ip(end, &["link", "set", &wire, "up"]);
+            }
+            let gateway = format!("{net}.1");
+            ip(&desk, &["route", "add", "default", "via", &gateway, "dev", &wire, "metric", metric]);
+        }
+        Some(Self { car, desk, dir: tempfile::tempdir().unwrap() })
+    }
+
+    /// Drives at half throttle; once `mark` is said the network of the main path stands still for 1.5 s.
+    fn drive(&self, paths: &str, mark: &str, end: End) -> Story {
+        let path = |name: &str| self.dir.path().join(name);
+        let mut server = self.command(&self.car, "farwheel-signaling");
+        server.args(["serve", "--insecure", "--anonymous", "--listen", "10.82.1.1:0"]);
+        let mut server = Program::start(server);
+        let url = server.wait_line("listening ");
+        let mut robot = self.command(&self.car, "farwheel-robot");
+        robot.args([
+            "run",
+            "--server",
+            &url,
+            "--insecure",
+            "--room",
+            "r",
+            "--size",
+            "320x180",
+            "--fps",
+            "30",
+        ]);
+        robot.arg("--drive").arg(format!("sim:{}", path("registers").display()));
+        robot
+            .arg("--pulse-log")
+            .arg(path("pulses"))
+            .env("FARWHEEL_ROBOT_LOG", "farwheel_robot::control=trace");
+        let mut robot = Program::start(robot);
+        robot.wait_line("ready");
+        std::fs::write(path("script"), "arm 30\nhold\n0 0.5 0\n86400 0.5 0\n").unwrap();
+        let mut app = self.command(&self.desk, "farwheel");
+        app.args(["drive", "r", "--server", &url, "--headless", "--control-paths", paths]);
+        app.arg("--script").arg(path("script")).arg("--stats-json").arg(path("stats"));
+        let mut app = Program::start({
+            app.env("FARWHEEL_LOG", "measure=trace");
+            app
+        });
+        let main = self.main_network(&app.wait_line(mark), paths);
+        let throttle = || last_throttle(&path("pulses"));
+        wait_for("the car to move", || (throttle()? > NEUTRAL_US).then_some(()));
+
+        // The commands themselves are the clock: seventy-five that are sent are 1.5 s.
+        app.catch_up();
+        for _ in 0..50 {
+            app.wait_line("command sent");
+        }
+        let began = SystemTime::now();
+        self.cut(&main, "add");
+        for _ in 0..75 {
+            app.wait_line("command sent");
+        }
+        self.cut(&main, "delete");
+        let ended = SystemTime::now();
+        match end {
+            End::CarMoves => wait_for("the car to move again", || (throttle()? > NEUTRAL_US).then_some(())),
+            End::CommandsWereSent => {}
+        }
+        // The robot's counts come by the network that stood still.
+        app.catch_up();
+        for _ in 0..100 {
+            app.wait_line("command sent");
+        }
+
+        app.terminate();
+        let (status, app_said) = app.wait();
+        assert!(status.success(), "{app_said}");
+        robot.terminate();
+        let (_, robot_said) = robot.wait();
+        let stats: Value = serde_json::from_str(&std::fs::read_to_string(path("stats")).unwrap()).unwrap();
+        story(main, (began, ended), (&app_said, &robot_said), &path("pulses"), &stats)
+    }
+
+    /// The network that the connection with the video uses: with two paths the app says so, else it is where the bytes are.
+    fn main_network(&self, said: &str, paths: &str) -> String {
+        if paths != "one" {
+            return said.split(" and ").next().unwrap().to_owned();
+        }
+        let bytes = |wire: &str| {
+            let mut cat = self.desk.command("cat");
+            cat.arg(format!("/sys/class/net/{wire}/statistics/rx_bytes"));
+            let said = cat.stdin(Stdio::null()).output().unwrap().stdout;
+            String::from_utf8(said).unwrap().trim().parse::<u64>().unwrap()
+        };
+        let wires = ["net1", "net2"];
+        let before = wires.map(bytes);
+        wait_for("video on one of the networks", || {
+            wires.into_iter().zip(before).find(|(wire, before)| bytes(wire) > before + 30_000)
+        })
+        .0
+        .to_owned()
+    }
+
+    /// Lets nothing in from a network at either end, or does again.
+    fn cut(&self, wire: &str, how: &str) {
+        for end in [&self.car, &self.desk] {
+            let rules = match how {
+                "add" => format!(
+                    "add table inet cut\n\
+                     add chain inet cut in {{ type filter hook input priority 0; }}\n\
+                     add rule inet cut in iifname {wire} drop\n"
+                ),
+                _ => "delete table inet cut\n".to_owned(),
+            };
+            let file = self.dir.path().join("rules");
+            std::fs::write(&file, rules).unwrap();
+            let done = end.command("nft").arg("-f").arg(&file).stdin(Stdio::null()).output().unwrap();
+            assert!(done.status.success(), "nft: {}", String::from_utf8_lossy(&done.stderr));
+        }
+    }
+
+    /// A program that no file or variable of this machine changes.
+    fn command(&self, end: &Namespace, program: &str) -> Command {
+        let mut command = end.command(binary(program));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FARWHEEL_")) {
+            command.env_remove(name);
+        }
+        for name in ["HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"] {
+            command.env(name, self.dir.path());
+        }
+        command
+    }
+}
+
+fn story(
+    main: String,
+    (began, ended): (SystemTime, SystemTime),
+    (app, robot): (&str, &str),
+    pulses: &Path,
+    stats: &Value,
+) -> Story {
+    let at = |time: SystemTime| VirtualTime(time.duration_since(UNIX_EPOCH).unwrap().as_micros() as u64);
+    let (began, ended) = (at(began), at(ended));
+    let heard = Hearing { zero_unix_us: 0 }.logs(app, robot);
+    let meanwhile: Vec<_> = heard.commands.iter().filter(|(sent, _)| (began..ended).contains(sent)).collect();
+    let mut delays: Vec<Duration> =
+        meanwhile.iter().filter_map(|(sent, counted)| Some(counted.as_ref()?.since(*sent))).collect();
+    delays.sort();
+    let point = |permille: usize| delays.get(delays.len() * permille / 1000).copied();
+    let mut counted: Vec<VirtualTime> = heard.commands.iter().filter_map(|(_, counted)| *counted).collect();
+    counted.sort();
+    let gaps = counted.windows(2).filter(|pair| pair[1] >= began && pair[0] <= ended);
+    let sequences: Vec<u32> = robot
+        .lines()
+        .filter_map(|line| line.split_once("command counts sequence=")?.1.trim().parse().ok())
+        .collect();
+    let lines = pulse_log::read(pulses).unwrap();
+    // The pulse log has the machine's monotonic clock.
+    let offset_us = at(SystemTime::now()).0 - farwheel_robot::clock::monotonic_ns() / 1000;
+    // Each line holds until the next one.
+    let throttle = |from: VirtualTime, until: VirtualTime| {
+        let us = |line: &pulse_log::Line| line.at_ns / 1000 + offset_us;
+        let first = lines.iter().rposition(|line| us(line) <= from.0).unwrap_or(0);
+        let within = lines[first..].iter().take_while(|line| us(line) < until.0);
+        within.map(|line| line.widths[THROTTLE]).collect::<Vec<_>>()
+    };
+    Story {
+        main,
+        sent: meanwhile.len(),
+        lost: meanwhile.len() - delays.len(),
+        p50: point(500),
+        p99: point(990),
+        gap: gaps.map(|pair| pair[1].since(pair[0])).max().unwrap_or(Duration::MAX),
+        // Another lease counts from one again.
+        twice: sequences.windows(2).filter(|pair| pair[1] <= pair[0] && pair[1] != 1).count(),
+        has_stopped: throttle(began.after(STOPPED_WITHIN), ended).iter().all(|width| *width == NEUTRAL_US),
+        has_gone_on: throttle(ended, VirtualTime(u64::MAX)).iter().any(|width| *width > NEUTRAL_US),
+        connections: stats["connections"].as_u64().unwrap(),
+        control: stats["control"].clone(),
+        load: stats["load"].as_f64().unwrap(),
+    }
+}
+
+fn last_throttle(pulses: &Path) -> Option<u16> {
+    Some(pulse_log::read(pulses).ok()?.last()?.widths[THROTTLE])
+}
+
+fn ip(namespace: &Namespace, arguments: &[&str]) {
+    let done = Command::new("ip")
+        .args(["-n", namespace.name()])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "ip {}: {said}", arguments.join(" "));
+}
+
+/// Index of the throttle among the pulse widths.
+const THROTTLE: usize = 1;
+const NEUTRAL_US: u16 = 1500;
+/// A picture of 800 ms leaves no throttle (docs/SAFETY.md); the last one was on its way when the network stopped, and the
+/// app tells the robot of it 50 times a second.
+const STOPPED_WITHIN: Duration = Duration::from_millis(1000);
