@@ -129,9 +129,16 @@ fn driving(ui: &mut Ui, settings: &mut Settings) {
         toggle_row(ui, "Rumble when the link is lost", "", &mut settings.rumble);
         row(ui, "Control on", |ui| {
             let choices =
-                [(Paths::One, "One path"), (Paths::Auto, "Two networks"), (Paths::Two, "Two paths")];
+                [(Paths::One, "One path"), (Paths::Auto, "Two networks"), (Paths::Two, "Relay too")];
             segmented(ui, "Control on", &mut settings.control_paths, &choices);
         });
+        let words = match settings.control_paths {
+            Paths::One => "Commands travel with the video alone.",
+            Paths::Auto => "In two networks, commands go by both: 60 MB an hour.",
+            Paths::Two => "Without a second network they go by a relay as well.",
+        };
+        let soft = Palette::of(ui).soft;
+        ui.label(theme::text(words, size::BODY, Weight::Regular, soft));
         let percent = |value: f32| format!("{:.0} %", value * 100.0);
         slider_row(ui, "Keyboard throttle", &mut settings.keyboard.throttle_max, 0.1..=1.0, percent);
         let p = Palette::of(ui);
