@@ -1,6 +1,6 @@
 //! App and robot joined by two networks, one of which stands still for a while.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -39,6 +39,30 @@ fn on_one_path_commands_stand_still_with_it() {
     assert_eq!((story.twice, story.control["sent"]["second"].as_u64()), (0, Some(0)), "{story:#?}");
     // After 1.5 s of silence it is disarmed, or next to it; either way it stood.
     assert!(story.has_stopped, "{story:#?}");
+}
+
+#[test]
+fn a_relay_is_the_second_path_where_it_is_asked_for_and_there_is_one_network() {
+    let Some(scene) = Scene::with_networks("fwrel", 1) else { return };
+    let (_server, url) = scene.server();
+    let mut robot = Program::start(scene.robot(&url));
+    robot.wait_line("ready");
+    let mut app = Program::start(scene.app(&url, "two"));
+    assert_eq!(app.wait_line("Control on two paths: "), "net1 and relay.");
+    app.catch_up();
+    for _ in 0..100 {
+        app.wait_line("command sent");
+    }
+    app.terminate();
+    let (status, said) = app.wait();
+    assert!(status.success(), "{said}");
+    let control = &scene.stats()["control"];
+    println!("{control}");
+    let count = |what: &str, path: &str| control[what][path].as_u64().unwrap();
+    assert!(count("sent", "second") >= 100 && count("sent", "second") <= count("sent", "main"), "{control}");
+    // Whichever comes first counts, and only that.
+    let counted = count("came_first", "main") + count("came_first", "second");
+    assert!((50..=count("sent", "main")).contains(&counted), "{control}");
 }
 
 /// Two ends, `car` and `desk`, with two wires between them, and a server beside the robot.
@@ -82,6 +106,11 @@ struct Story {
 
 impl Scene {
     fn new(name: &str) -> Option<Self> {
+        Self::with_networks(name, 2)
+    }
+
+    /// The addresses are public ones as far as any rule knows: a relay refuses to send to private ones.
+    fn with_networks(name: &str, count: usize) -> Option<Self> {
         if let Some(obstacle) = obstacle() {
             println!("SKIPPED: {obstacle}");
             return None;
@@ -94,8 +123,8 @@ impl Scene {
                 .unwrap()
                 .unwrap();
         }
-        for (n, metric) in [(1, "100"), (2, "200")] {
-            let (net, wire) = (format!("10.82.{n}"), format!("net{n}"));
+        for (n, metric) in [(1, "100"), (2, "200")].into_iter().take(count) {
+            let (net, wire) = (format!("45.82.{n}"), format!("net{n}"));
             ip(&car, &["link", "add", &wire, "type", "veth", "peer", "name", &wire, "netns", desk.name()]);
             for (end, address) in [(&car, format!("{net}.1/24")), (&desk, format!("{net}.2/24"))] {
                 ip(end, &["addr", "add", &address, "dev", &wire]);
@@ -109,41 +138,12 @@ impl Scene {
 
     /// Drives at half throttle; once `mark` is said the network of the main path stands still for 1.5 s.
     fn drive(&self, paths: &str, mark: &str, end: End) -> Story {
-        let path = |name: &str| self.dir.path().join(name);
-        let mut server = self.command(&self.car, "farwheel-signaling");
-        server.args(["serve", "--insecure", "--anonymous", "--listen", "10.82.1.1:0"]);
-        let mut server = Program::start(server);
-        let url = server.wait_line("listening ");
-        let mut robot = self.command(&self.car, "farwheel-robot");
-        robot.args([
-            "run",
-            "--server",
-            &url,
-            "--insecure",
-            "--room",
-            "r",
-            "--size",
-            "320x180",
-            "--fps",
-            "30",
-        ]);
-        robot.arg("--drive").arg(format!("sim:{}", path("registers").display()));
-        robot
-            .arg("--pulse-log")
-            .arg(path("pulses"))
-            .env("FARWHEEL_ROBOT_LOG", "farwheel_robot::control=trace");
-        let mut robot = Program::start(robot);
+        let (_server, url) = self.server();
+        let mut robot = Program::start(self.robot(&url));
         robot.wait_line("ready");
-        std::fs::write(path("script"), "arm 30\nhold\n0 0.5 0\n86400 0.5 0\n").unwrap();
-        let mut app = self.command(&self.desk, "farwheel");
-        app.args(["drive", "r", "--server", &url, "--headless", "--control-paths", paths]);
-        app.arg("--script").arg(path("script")).arg("--stats-json").arg(path("stats"));
-        let mut app = Program::start({
-            app.env("FARWHEEL_LOG", "measure=trace");
-            app
-        });
+        let mut app = Program::start(self.app(&url, paths));
         let main = self.main_network(&app.wait_line(mark), paths);
-        let throttle = || last_throttle(&path("pulses"));
+        let throttle = || last_throttle(&self.path("pulses"));
         wait_for("the car to move", || (throttle()? > NEUTRAL_US).then_some(()));
 
         // The commands themselves are the clock: seventy-five that are sent are 1.5 s.
@@ -153,11 +153,12 @@ impl Scene {
         }
         let began = SystemTime::now();
         self.cut(&main, "add");
+        let cut = SystemTime::now();
         for _ in 0..75 {
             app.wait_line("command sent");
         }
-        self.cut(&main, "delete");
         let ended = SystemTime::now();
+        self.cut(&main, "delete");
         match end {
             End::CarMoves => wait_for("the car to move again", || (throttle()? > NEUTRAL_US).then_some(())),
             End::CommandsWereSent => {}
@@ -173,8 +174,43 @@ impl Scene {
         assert!(status.success(), "{app_said}");
         robot.terminate();
         let (_, robot_said) = robot.wait();
-        let stats: Value = serde_json::from_str(&std::fs::read_to_string(path("stats")).unwrap()).unwrap();
-        story(main, (began, ended), (&app_said, &robot_said), &path("pulses"), &stats)
+        story(main, [began, cut, ended], (&app_said, &robot_said), &self.path("pulses"), &self.stats())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn server(&self) -> (Program, String) {
+        let mut server = self.command(&self.car, "farwheel-signaling");
+        server.args(["serve", "--insecure", "--anonymous", "--listen", "45.82.1.1:0"]);
+        let mut server = Program::start(server);
+        let url = server.wait_line("listening ");
+        (server, url)
+    }
+
+    fn robot(&self, url: &str) -> Command {
+        let mut robot = self.command(&self.car, "farwheel-robot");
+        robot.args(["run", "--server", url, "--insecure", "--room", "r", "--size", "320x180", "--fps", "30"]);
+        robot.arg("--drive").arg(format!("sim:{}", self.path("registers").display()));
+        robot.arg("--pulse-log").arg(self.path("pulses"));
+        robot.env("FARWHEEL_ROBOT_LOG", "farwheel_robot::control=trace");
+        robot
+    }
+
+    /// An app that holds half throttle.
+    fn app(&self, url: &str, paths: &str) -> Command {
+        std::fs::write(self.path("script"), "arm 30\nhold\n0 0.5 0\n86400 0.5 0\n").unwrap();
+        let mut app = self.command(&self.desk, "farwheel");
+        app.args(["drive", "r", "--server", url, "--headless", "--control-paths", paths]);
+        app.arg("--script").arg(self.path("script")).arg("--stats-json").arg(self.path("stats"));
+        app.env("FARWHEEL_LOG", "measure=trace");
+        app
+    }
+
+    /// What the app left behind.
+    fn stats(&self) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(self.path("stats")).unwrap()).unwrap()
     }
 
     /// The network that the connection with the video uses: with two paths the app says so, else it is where the bytes are.
@@ -230,13 +266,13 @@ impl Scene {
 
 fn story(
     main: String,
-    (began, ended): (SystemTime, SystemTime),
+    [began, cut, ended]: [SystemTime; 3],
     (app, robot): (&str, &str),
     pulses: &Path,
     stats: &Value,
 ) -> Story {
     let at = |time: SystemTime| VirtualTime(time.duration_since(UNIX_EPOCH).unwrap().as_micros() as u64);
-    let (began, ended) = (at(began), at(ended));
+    let [began, cut, ended] = [began, cut, ended].map(at);
     let heard = Hearing { zero_unix_us: 0 }.logs(app, robot);
     let meanwhile: Vec<_> = heard.commands.iter().filter(|(sent, _)| (began..ended).contains(sent)).collect();
     let mut delays: Vec<Duration> =
@@ -269,7 +305,7 @@ fn story(
         gap: gaps.map(|pair| pair[1].since(pair[0])).max().unwrap_or(Duration::MAX),
         // Another lease counts from one again.
         twice: sequences.windows(2).filter(|pair| pair[1] <= pair[0] && pair[1] != 1).count(),
-        has_stopped: throttle(began.after(STOPPED_WITHIN), ended).iter().all(|width| *width == NEUTRAL_US),
+        has_stopped: throttle(cut.after(STOPPED_WITHIN), ended).iter().all(|width| *width == NEUTRAL_US),
         has_gone_on: throttle(ended, VirtualTime(u64::MAX)).iter().any(|width| *width > NEUTRAL_US),
         connections: stats["connections"].as_u64().unwrap(),
         control: stats["control"].clone(),
