@@ -349,6 +349,10 @@ impl Shared {
         self.messages().pop(channel)
     }
 
+    pub(crate) fn pop_newest_message(&self, channel: Channel) -> Option<Bytes> {
+        self.messages().pop_newest(channel)
+    }
+
     pub(crate) fn pop_picture(&self) -> Option<EncodedFrame> {
         self.pictures().pop()
     }

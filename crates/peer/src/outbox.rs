@@ -67,6 +67,14 @@ impl Messages {
         self.queue(channel).pop_front()
     }
 
+    /// Takes the newest message for a channel; what is older goes.
+    pub(crate) fn pop_newest(&mut self, channel: Channel) -> Option<Bytes> {
+        let queue = self.queue(channel);
+        let newest = queue.pop_back();
+        queue.clear();
+        newest
+    }
+
     fn queue(&mut self, channel: Channel) -> &mut VecDeque<Bytes> {
         match channel {
             Channel::Control => &mut self.control,
@@ -145,6 +153,18 @@ mod tests {
         let left: Vec<u8> =
             std::iter::from_fn(|| messages.pop(Channel::Control)).map(|data| data[0]).collect();
         assert_eq!(left, [1, 2, 3, 99]);
+    }
+
+    #[test]
+    fn the_newest_leaves_nothing_older_behind() {
+        let mut messages = Messages::default();
+        for n in 1..=3 {
+            messages.push(Channel::Control, Bytes::copy_from_slice(&[n]));
+        }
+        messages.push(Channel::Telemetry, Bytes::from_static(&[9]));
+        assert_eq!(messages.pop_newest(Channel::Control), Some(Bytes::from_static(&[3])));
+        assert_eq!(messages.pop_newest(Channel::Control), None);
+        assert_eq!(messages.pop(Channel::Telemetry), Some(Bytes::from_static(&[9])));
     }
 
     #[test]

@@ -471,7 +471,8 @@ impl<'a> Task<'a> {
         }
         // Taken once: a link that comes back has its senders.
         for (channel, data_channel) in self.channels.take().into_iter().flatten() {
-            self.workers.spawn(channels::send(channel, data_channel, Arc::clone(&self.outlet.shared)));
+            let (shared, turns) = (Arc::clone(&self.outlet.shared), Arc::clone(&self.engine.turns));
+            self.workers.spawn(channels::send(channel, data_channel, shared, turns));
         }
         self.watchdog.handle_open();
         self.outlet.shared.channels_open.store(true, Ordering::Release);

@@ -14,6 +14,7 @@ use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -30,7 +31,12 @@ use crate::turn_bridge::{Bridges, Plan};
 
 /// The turns that one connection's task is owed.
 #[derive(Debug)]
-pub(crate) struct Turns(Mutex<State>);
+pub(crate) struct Turns {
+    state: Mutex<State>,
+    began: Instant,
+    /// Milliseconds since `began` of the newest packet from anywhere.
+    heard_ms: AtomicU64,
+}
 
 /// How many turns follow a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +60,18 @@ const MORE_TURNS: u8 = 2;
 
 impl Turns {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { pace: Pace::Thorough, owed: 0, readers: Vec::new() })))
+        let state = State { pace: Pace::Thorough, owed: 0, readers: Vec::new() };
+        Arc::new(Self { state: Mutex::new(state), began: Instant::now(), heard_ms: AtomicU64::new(0) })
+    }
+
+    /// How long no packet has come, not even an answer to the checks that are sent each 0.3 s.
+    pub(crate) fn silence(&self, now: Instant) -> Duration {
+        let heard = self.began + Duration::from_millis(self.heard_ms.load(Ordering::Relaxed));
+        now.saturating_duration_since(heard)
+    }
+
+    fn hear(&self, now: Instant) {
+        self.heard_ms.store(now.saturating_duration_since(self.began).as_millis() as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn set(&self, pace: Pace) {
@@ -94,7 +111,7 @@ impl Turns {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -264,6 +281,7 @@ impl AsyncUdpSocket for Socket {
         if let Some(bridges) = &self.bridges
             && bridges.poll_recv(cx, &mut bufs[0], &mut meta[0]).is_ready()
         {
+            self.turns.hear(Instant::now());
             return Poll::Ready(Ok(1));
         }
         if let Some(held) = &self.held
@@ -273,6 +291,7 @@ impl AsyncUdpSocket for Socket {
         }
         let received = self.inner.poll_recv(cx, bufs, meta);
         if let Poll::Ready(Ok(count)) = received {
+            self.turns.hear(Instant::now());
             let mut is_held = false;
             for (buffer, meta) in bufs.iter().zip(meta.iter_mut()).take(count) {
                 let datagram = &buffer[..meta.len.min(buffer.len())];

@@ -35,7 +35,9 @@ fn on_one_path_commands_stand_still_with_it() {
     let Some(scene) = Scene::new("fwone") else { return };
     let story = scene.drive("one", "Connected to", End::CommandsWereSent);
     println!("{story:#?}");
+    // As long as the cut, and not much longer.
     assert!(story.gap >= Duration::from_millis(1000), "{story:#?}");
+    assert!(story.gap <= story.cut + Duration::from_millis(1000), "{story:#?}");
     assert_eq!((story.twice, story.control["sent"]["second"].as_u64()), (0, Some(0)), "{story:#?}");
     // After 1.5 s of silence it is disarmed, or next to it; either way it stood.
     assert!(story.has_stopped, "{story:#?}");
@@ -85,6 +87,8 @@ enum End {
 #[allow(dead_code, reason = "all of it is printed")]
 struct Story {
     main: String,
+    /// How long the network let nothing through, at most.
+    cut: Duration,
     /// Commands sent meanwhile, and those of them that never counted.
     sent: usize,
     lost: usize,
@@ -159,6 +163,7 @@ impl Scene {
         }
         let ended = SystemTime::now();
         self.cut(&main, "delete");
+        let lasted = began.elapsed().unwrap();
         match end {
             End::CarMoves => wait_for("the car to move again", || (throttle()? > NEUTRAL_US).then_some(())),
             End::CommandsWereSent => {}
@@ -174,7 +179,14 @@ impl Scene {
         assert!(status.success(), "{app_said}");
         robot.terminate();
         let (_, robot_said) = robot.wait();
-        story(main, [began, cut, ended], (&app_said, &robot_said), &self.path("pulses"), &self.stats())
+        story(
+            main,
+            lasted,
+            [began, cut, ended],
+            (&app_said, &robot_said),
+            &self.path("pulses"),
+            &self.stats(),
+        )
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -266,6 +278,7 @@ impl Scene {
 
 fn story(
     main: String,
+    lasted: Duration,
     [began, cut, ended]: [SystemTime; 3],
     (app, robot): (&str, &str),
     pulses: &Path,
@@ -298,6 +311,7 @@ fn story(
     };
     Story {
         main,
+        cut: lasted,
         sent: meanwhile.len(),
         lost: meanwhile.len() - delays.len(),
         p50: point(500),
