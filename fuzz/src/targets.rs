@@ -10,7 +10,7 @@ use farwheel_proto::control::link_report::LinkReport;
 use farwheel_proto::control::mixer::{self, Channel, Mixer, Profile};
 use farwheel_proto::control::probe::{Ping, Pong};
 use farwheel_proto::control::telemetry::{Fast, Slow, Telemetry};
-use farwheel_proto::control::{DriveCommand, Event};
+use farwheel_proto::control::{DriveCommand, Event, PathCounts};
 use farwheel_proto::rtp::payload::{self, Payload};
 use farwheel_proto::rtp::{Assembler, Command, Packet};
 use farwheel_proto::signaling::rooms::{self, Host, LinkId, Rooms};
@@ -122,6 +122,9 @@ pub fn telemetry(bytes: &[u8]) {
     }
     if let Ok(report) = LinkReport::decode(bytes) {
         assert_eq!(LinkReport::decode(&report.encode()), Ok(report));
+    }
+    if let Ok(counts) = PathCounts::decode(bytes) {
+        assert_eq!(PathCounts::decode(&counts.encode()), Ok(counts));
     }
     if let Ok(ping) = Ping::decode(bytes) {
         assert_eq!(Ping::decode(&ping.encode()), Ok(ping));
