@@ -152,6 +152,12 @@ impl Connection {
         self.shared.uplink.as_ref().map(|uplink| uplink.lock().target())
     }
 
+    /// Whether the path is direct and its round trip was within 5 ms when it came up, and never above 20 ms since: a
+    /// wire or one room's radio, where the least delay counts and bits do not.
+    pub fn is_near(&self) -> bool {
+        self.shared.near.load(Ordering::Acquire)
+    }
+
     /// Why the pictures sent here are what they are, as of now; `None` on a receiving side.
     pub fn link(&self) -> Option<Link> {
         let uplink = self.shared.uplink.as_ref()?.lock();
@@ -288,6 +294,8 @@ pub(crate) struct Shared {
     pub(crate) offer_pending: AtomicBool,
     /// The handshake is done: pictures may be sent.
     pub(crate) media_open: AtomicBool,
+    /// The path is direct and short.
+    pub(crate) near: AtomicBool,
     /// All three channels are open.
     pub(crate) channels_open: AtomicBool,
     /// The owner was told that the link stands.
@@ -318,6 +326,7 @@ impl Shared {
             manners: config.manners,
             offer_pending: AtomicBool::new(false),
             media_open: AtomicBool::new(false),
+            near: AtomicBool::new(false),
             channels_open: AtomicBool::new(false),
             announced: watch::Sender::new(false),
             state: watch::Sender::new(LinkState::Connecting),

@@ -49,6 +49,8 @@ const RESTART_AGAIN: Duration = Duration::from_millis(2500);
 const GIVE_UP_AFTER: Duration = Duration::from_millis(6500);
 /// A round trip below this is a wire or one room's radio; cellular ones begin at 20 ms.
 const NEAR_RTT: Duration = Duration::from_millis(5);
+/// Above this a path that began as a near one has become another.
+const FAR_RTT: Duration = Duration::from_millis(20);
 
 /// What the handle asks of the task.
 #[derive(Debug)]
@@ -444,10 +446,9 @@ impl<'a> Task<'a> {
     fn start_near(&self) {
         let stats = self.outlet.shared.stats().clone();
         let is_direct = stats.pair.is_some_and(|pair| pair.local != CandidateType::Relayed);
-        if let Some(uplink) = &self.outlet.shared.uplink
-            && is_direct
-            && stats.rtt.is_some_and(|rtt| rtt < NEAR_RTT)
-        {
+        let is_near = is_direct && stats.rtt.is_some_and(|rtt| rtt < NEAR_RTT);
+        self.outlet.shared.near.store(is_near, Ordering::Release);
+        if is_near && let Some(uplink) = &self.outlet.shared.uplink {
             uplink.lock().controller().set_start(Bitrate(u32::MAX));
         }
     }
@@ -507,6 +508,9 @@ impl<'a> Task<'a> {
             tracing::debug!(conn = %self.outlet.shared.conn, link = ?stats.link, "link");
         }
         let is_direct = stats.pair.is_some_and(|pair| pair.local != CandidateType::Relayed);
+        if !is_direct || stats.rtt.is_some_and(|rtt| rtt > FAR_RTT) {
+            self.outlet.shared.near.store(false, Ordering::Release);
+        }
         let is_connecting = !self.link_up || self.watchdog.poll_timeout().is_some();
         self.engine.turns.set(if is_direct && !is_connecting { Pace::Plain } else { Pace::Thorough });
     }

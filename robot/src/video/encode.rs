@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use farwheel_media::VideoFrame;
-use farwheel_media::encode::{self, Encoder, Target};
+use farwheel_media::encode::{self, Encoder, Slices, Target};
 use farwheel_media::slot::{Slot, Taken};
 use farwheel_peer::ConnId;
 use farwheel_proto::control::telemetry::CameraStatus;
@@ -190,6 +190,7 @@ impl Encode {
             None => return Ok(()),
         }
         if let Some(rate::Target { bitrate, size, fps }) = leader.connection.target() {
+            self.encoder.set_slices(if leader.connection.is_near() { Slices::Two } else { Slices::One });
             self.encoder.set_target(Target { bitrate, size, fps })?;
             *self.parts.board.target.lock().unwrap_or_else(PoisonError::into_inner) =
                 Some(self.encoder.target());

@@ -1,7 +1,9 @@
 use farwheel_proto::video::Bitrate;
 
 use super::*;
+use crate::decode::{self, Decoder};
 use crate::frame::Pool;
+use crate::psnr;
 use crate::strip::Stamp;
 use crate::test_picture::TestPicture;
 
@@ -100,6 +102,77 @@ fn pictures_keep_near_their_share() {
     let mean = sizes.iter().sum::<usize>() / sizes.len();
     assert!((3300..4800).contains(&mean), "{mean} bytes, the share is 4166");
     assert!(sizes[197] < mean * 2, "p99 is {} with a mean of {mean}", sizes[197]);
+}
+
+#[test]
+fn only_a_large_picture_on_several_cores_is_cut() {
+    for (wanted, size, cores, want) in [
+        (Slices::Two, Size::new(1280, 720), 2, 2),
+        (Slices::One, Size::new(1280, 720), 2, 1),
+        (Slices::Two, Size::new(1280, 720), 1, 1),
+        (Slices::Two, Size::new(1920, 1080), 16, 2),
+        (Slices::Two, Size::new(480, 640), 2, 2),
+        (Slices::Two, Size::new(640, 478), 2, 1),
+    ] {
+        assert_eq!(openh264::slices(wanted, size, cores), want, "{wanted:?} of {size} on {cores} cores");
+    }
+}
+
+/// Large pictures at 1 Mbit/s in two slices, whatever the machine.
+fn in_two_slices() -> (openh264::Encoder, Camera) {
+    let size = Size::new(1280, 720);
+    let target = Target { bitrate: Bitrate(1_000_000), size, fps: 30 };
+    (openh264::Encoder::open(Config::default(), target, 2).unwrap(), Camera::new(size))
+}
+
+#[test]
+fn a_picture_in_two_slices_comes_out_whole_and_at_once() {
+    let (mut encoder, mut camera) = in_two_slices();
+    let mut decoder = Decoder::new(decode::Config::default());
+    for index in 0..40 {
+        if index == 20 {
+            encoder.force_keyframe();
+        }
+        let frame = camera.next();
+        let (data, kind) = encoder.encode(&frame).unwrap();
+        let (want, nals) =
+            if index % 20 == 0 { (FrameKind::Key, vec![7, 8, 5, 5]) } else { (FrameKind::Delta, vec![1, 1]) };
+        assert_eq!((kind, nal_kinds(&data)), (want, nals), "picture {index}");
+        let shown = decoder.decode(&data, frame.captured_at).unwrap().frame;
+        // Only the same picture is as like as that: the one before is shifted.
+        assert!(psnr::luma(&shown, &frame) > 30.0, "picture {index} has {} dB", psnr::luma(&shown, &frame));
+    }
+}
+
+#[test]
+fn a_picture_in_two_slices_stays_small_after_standing_still() {
+    let (mut encoder, mut camera) = in_two_slices();
+    for _ in 0..60 {
+        encoder.encode(&camera.next()).unwrap();
+    }
+    let still = camera.next();
+    for _ in 0..60 {
+        encoder.encode(&still).unwrap();
+    }
+    let sizes: Vec<_> = (0..30).map(|_| encoder.encode(&camera.next()).unwrap().0.len()).collect();
+    // Without a finest quantiser the first one has thirty times its share of 4167 bytes.
+    assert!(sizes.iter().all(|&bytes| bytes < 5 * 4167), "{sizes:?}");
+}
+
+#[test]
+fn cutting_pictures_begins_and_ends_with_a_key_frame_and_once_only() {
+    let target = Target { bitrate: Bitrate(1_000_000), size: Size::new(1280, 720), fps: 30 };
+    let (mut encoder, mut camera) =
+        (Encoder::open(Config::default(), target).unwrap(), Camera::new(target.size));
+    let mut kind = |encoder: &mut Encoder| encoder.encode(&camera.next()).unwrap().kind;
+    assert_eq!(kind(&mut encoder), FrameKind::Key);
+    let changed = if cores() > 1 { FrameKind::Key } else { FrameKind::Delta };
+    for slices in [Slices::Two, Slices::One] {
+        encoder.set_slices(slices);
+        assert_eq!(kind(&mut encoder), changed);
+        encoder.set_slices(slices);
+        assert_eq!(kind(&mut encoder), FrameKind::Delta);
+    }
 }
 
 #[test]
