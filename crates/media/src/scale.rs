@@ -1,8 +1,9 @@
 //! Changes the size of a picture.
 
 use farwheel_proto::video::Size;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::frame::{Pool, VideoFrame};
 
@@ -59,11 +60,14 @@ fn scale_plane(
         from_size.width.into(),
         from_size.height.into(),
     );
-    let from = ImageRef::new(stride as u32, from_size.height, from, PixelType::U8)
+    // Typed: the untyped images bring in the code of every kind of pixel, two minutes of compiling.
+    let from = TypedImageRef::<U8>::from_buffer(stride as u32, from_size.height, from)
         .expect("plane has stride x height bytes");
-    let mut to = Image::from_slice_u8(to_size.width, to_size.height, to, PixelType::U8)
+    let mut to = TypedImage::<U8>::from_buffer(to_size.width, to_size.height, to)
         .expect("plane has width x height bytes");
-    resizer.resize(&from, &mut to, &options).expect("both are planes of bytes and the crop lies inside");
+    resizer
+        .resize_typed(&from, &mut to, &options)
+        .expect("both are planes of bytes and the crop lies inside");
 }
 
 #[cfg(test)]
