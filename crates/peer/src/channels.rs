@@ -8,12 +8,13 @@ use tokio::sync::mpsc;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 
 use crate::connection::Shared;
+use crate::detour;
 use crate::engine::EngineEvent;
 use crate::event::{Channel, Event};
 use crate::turns::Turns;
 
 /// Places in the owner's event queue that lossy messages leave to everything else.
-const EVENTS_RESERVED: usize = 64;
+pub(crate) const EVENTS_RESERVED: usize = 64;
 
 /// Tells when the channels' transport stands.
 pub(crate) async fn await_open(transport: Arc<dyn DataChannel>, engine_events: mpsc::Sender<EngineEvent>) {
@@ -61,8 +62,9 @@ pub(crate) async fn receive(
     }
 }
 
-/// Carries what waits in the outbox to a channel. While the channel is stuck, messages stay in the outbox, where newer
-/// datagrams replace older ones. While nothing is heard of the peer, datagrams leave by [`spacing`].
+/// Carries what waits in the outbox to a channel. While the channel is stuck, commands take the detour if there is one,
+/// and other messages stay in the outbox, where newer datagrams replace older ones. While nothing is heard of the peer,
+/// other datagrams leave by [`spacing`].
 pub(crate) async fn send(
     channel: Channel,
     data_channel: Arc<dyn DataChannel>,
@@ -73,13 +75,23 @@ pub(crate) async fn send(
     loop {
         shared.message_added(channel).notified().await;
         loop {
-            if data_channel.writable().await.is_err() {
-                return;
-            }
             let spacing = match channel.is_lossy() {
                 true => spacing(turns.silence(Instant::now())),
                 false => Duration::ZERO,
             };
+            if channel == Channel::Control
+                && let Some(detour) = shared.detour()
+                && (!spacing.is_zero() || detour::is_stuck(&*data_channel).await)
+            {
+                let Some(data) = shared.pop_message(channel) else { break };
+                if detour.send(&data).await {
+                    shared.stats().commands_detoured += 1;
+                }
+                continue;
+            }
+            if data_channel.writable().await.is_err() {
+                return;
+            }
             let data = if spacing.is_zero() {
                 shared.pop_message(channel)
             } else {

@@ -10,6 +10,7 @@ use farwheel_proto::video::{Bitrate, EncodedFrame};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::config::{Config, Manners, Video};
+use crate::detour::Detour;
 use crate::engine::FEEDBACK_INTERVAL;
 use crate::event::{Channel, Event, LinkState};
 use crate::outbox::{FrameQueued, Messages, Pictures, Queued};
@@ -306,6 +307,7 @@ pub(crate) struct Shared {
     pub(crate) pictures_added: Notify,
     /// Decides on what is sent; `None` on a receiving side.
     pub(crate) uplink: Option<SharedUplink>,
+    detour: Mutex<Option<Arc<Detour>>>,
     messages: Mutex<Messages>,
     pictures: Mutex<Pictures>,
     stats: Mutex<Stats>,
@@ -333,10 +335,20 @@ impl Shared {
             keyframe_wanted: Notify::new(),
             messages_added: [const { Notify::const_new() }; 3],
             pictures_added: Notify::new(),
+            detour: Mutex::default(),
             messages: Mutex::default(),
             pictures: Mutex::default(),
             stats: Mutex::default(),
         }
+    }
+
+    /// Another way for commands than their channel; there is one while video is received.
+    pub(crate) fn detour(&self) -> Option<Arc<Detour>> {
+        self.detour.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_detour(&self, detour: Option<Detour>) {
+        *self.detour.lock().unwrap_or_else(PoisonError::into_inner) = detour.map(Arc::new);
     }
 
     /// Waits until [`announce`](Self::announce) was called.

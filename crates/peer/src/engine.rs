@@ -33,7 +33,7 @@ use crate::event::Channel;
 use crate::keyframe_requests::KeyframeRequests;
 use crate::turn_bridge::Plan;
 use crate::turns::{TurningRuntime, Turns};
-use crate::uplink::SharedUplink;
+use crate::uplink::{SharedUplink, Tap};
 
 /// Constrained baseline, level 3.1, fragments allowed: what every browser and every encoder of ours speaks.
 const H264_PARAMETERS: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
@@ -102,7 +102,7 @@ pub(crate) struct Sender {
 /// Builds a connection with its channels and its track, ready to negotiate.
 pub(crate) async fn build(
     config: &Config,
-    uplink: Option<&SharedUplink>,
+    tap: Option<Tap>,
     events: mpsc::Sender<EngineEvent>,
 ) -> Result<Engine, webrtc::error::Error> {
     let handler =
@@ -119,7 +119,7 @@ pub(crate) async fn build(
         CandidatePolicy::RelayOnly => runtime,
     };
     let mut media = media_engine()?;
-    let registry = interceptors(&mut media, uplink)?;
+    let registry = interceptors(&mut media, tap)?;
     let builder = PeerConnectionBuilder::new()
         .with_configuration(
             RTCConfigurationBuilder::new()
@@ -215,10 +215,7 @@ fn h264() -> RTCRtpCodec {
 
 /// Our own choice of the engine's interceptors: its NACK generator repeats without end, its pacer and estimator are
 /// not ours; the requests for repairs come from the frame assembler.
-fn interceptors(
-    media: &mut MediaEngine,
-    uplink: Option<&SharedUplink>,
-) -> Result<Registry, webrtc::error::Error> {
+fn interceptors(media: &mut MediaEngine, tap: Option<Tap>) -> Result<Registry, webrtc::error::Error> {
     for uri in [extmap::SDES_MID_URI, extmap::TRANSPORT_CC_URI] {
         media.register_header_extension(
             RTCRtpHeaderExtensionCapability { uri: uri.to_owned() },
@@ -231,8 +228,8 @@ fn interceptors(
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())
         .with(Slot::from(KeyframeRequests::SLOT), KeyframeRequests::default());
-    Ok(match uplink {
-        Some(uplink) => registry.with(Slot::from(SharedUplink::SLOT), uplink.interceptor()),
+    Ok(match tap {
+        Some(tap) => registry.with(Slot::from(SharedUplink::SLOT), tap),
         None => registry,
     })
 }

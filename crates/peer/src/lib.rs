@@ -18,6 +18,7 @@ mod channels;
 mod check_rate;
 mod config;
 mod connection;
+mod detour;
 mod engine;
 mod event;
 mod interfaces;

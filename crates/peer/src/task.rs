@@ -26,6 +26,7 @@ use crate::addresses::{self, Addresses, Footing};
 use crate::channels;
 use crate::config::{Bind, Config, Initiative, Manners};
 use crate::connection::Shared;
+use crate::detour::{Detour, Inlet};
 use crate::engine::{self, Channels, Engine, EngineEvent};
 use crate::event::{Event, Failure, LinkState};
 use crate::meter::Meter;
@@ -165,7 +166,9 @@ impl<'a> Task<'a> {
     ) -> Result<Self, Failure> {
         let now = Instant::now();
         let (engine_events_tx, engine_events) = mpsc::channel(ENGINE_EVENTS_MAX);
-        let engine = engine::build(config, outlet.shared.uplink.as_ref(), engine_events_tx.clone())
+        let inlet = Inlet::new(Arc::clone(&outlet.shared), outlet.events.clone());
+        let tap = outlet.shared.uplink.as_ref().map(|uplink| uplink.interceptor(Some(inlet)));
+        let engine = engine::build(config, tap, engine_events_tx.clone())
             .await
             .map_err(|error| Failure::Transport(error.to_string()))?;
         let mut addresses = addresses::watch();
@@ -229,6 +232,7 @@ impl<'a> Task<'a> {
     }
 
     async fn tear_down(&mut self) {
+        self.outlet.shared.set_detour(None);
         self.workers.shutdown().await;
         if let Err(error) = self.engine.connection.close().await {
             tracing::debug!(conn = %self.outlet.shared.conn, %error, "engine did not close cleanly");
@@ -379,6 +383,7 @@ impl<'a> Task<'a> {
             EngineEvent::Link(state) => self.handle_link(state).await,
             EngineEvent::Track(track) => {
                 let shared = Arc::clone(&self.outlet.shared);
+                shared.set_detour(Some(Detour::new(Arc::clone(&track))));
                 self.workers.spawn(video_in::receive(track, shared, self.frames.clone()));
                 Ok(())
             }

@@ -45,6 +45,28 @@ async fn messages_travel_both_ways_on_each_channel() {
 }
 
 #[tokio::test]
+async fn commands_do_not_wait_for_a_channel_that_gets_no_answers() {
+    let mut pair = Pair::connected().await;
+    pair.robot.connection.send_frame(picture(0, FrameKind::Key, 100));
+    pair.app.frames.recv().await.expect("open");
+    // A lone packet is acknowledged after 200 ms (RFC 9260 section 6.2): the first one leaves the channel stuck.
+    let datagrams = [1, 2, 3].map(|number| Bytes::from(vec![number; 600]));
+    for datagram in &datagrams {
+        pair.app.connection.send(Channel::Control, datagram.clone()).expect("open");
+    }
+    for datagram in &datagrams {
+        pair.until("each command", |pair| pair.robot.seen.iter().any(|event| is_command(event, datagram)))
+            .await;
+    }
+    assert_eq!(pair.app.connection.stats().commands_detoured, 2);
+    assert_eq!(pair.robot.connection.stats().commands_detoured, 2);
+}
+
+fn is_command(event: &Event, datagram: &Bytes) -> bool {
+    matches!(event, Event::Message { channel: Channel::Control, data } if data == datagram)
+}
+
+#[tokio::test]
 async fn a_request_for_a_key_frame_reaches_the_sender() {
     let mut pair = Pair::connected().await;
     pair.until("the first request", |pair| requests(pair) == 1).await;
