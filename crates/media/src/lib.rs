@@ -8,6 +8,7 @@ pub mod colour;
 pub mod decode;
 pub mod encode;
 pub mod frame;
+mod h264;
 pub mod psnr;
 pub mod scale;
 pub mod slot;

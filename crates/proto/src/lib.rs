@@ -2,6 +2,7 @@
 //! or a lock. `now` is always an argument.
 
 pub mod age;
+pub mod anchor;
 pub mod clock;
 pub mod control;
 pub mod rate;

@@ -117,6 +117,8 @@ pub enum FrameKind {
     Key,
     /// Predicted from earlier pictures.
     Delta,
+    /// Predicted from an [anchor](crate::anchor) alone: who holds that one can go on here after any loss.
+    Recovery,
 }
 
 /// One coded H.264 picture in Annex B form (start codes, parameter sets before each IDR).

@@ -1,13 +1,24 @@
-//! Reads the picture size out of a sequence parameter set (ITU-T H.264 section 7.3.2.1.1).
+//! Reads a sequence parameter set (ITU-T H.264 section 7.3.2.1.1).
 
 use farwheel_proto::video::Size;
 
-/// Size of the coded picture (before cropping) that a parameter set announces; `None` if it is damaged or of a kind
-/// other than 8-bit 4:2:0 frames.
+use super::bits::Bits;
+
+/// What a parameter set announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sps {
+    /// Size of the coded picture, before cropping.
+    pub(crate) size: Size,
+    /// Length of the frame numbers in its slices, in bits; `None` for streams whose slices we do not read further: with
+    /// picture order counts of their own, or of another profile than baseline.
+    pub(crate) number_bits: Option<u32>,
+}
+
+/// Reads a parameter set; `None` if it is damaged or of a kind other than 8-bit 4:2:0 frames.
 ///
 /// `payload` is what follows the NAL unit's header byte, with emulation prevention bytes still in.
-pub(super) fn picture_size(payload: &[u8]) -> Option<Size> {
-    let mut bits = Bits { bytes: payload, at: 0, zeros: 0, bit: 0 };
+pub(crate) fn read(payload: &[u8]) -> Option<Sps> {
+    let mut bits = Bits::new(payload);
     let profile = bits.take(8)?;
     bits.take(16)?; // Constraint flags and level.
     bits.golomb()?; // Id.
@@ -19,8 +30,9 @@ pub(super) fn picture_size(payload: &[u8]) -> Option<Size> {
             return None;
         }
     }
-    bits.golomb()?; // Length of frame numbers.
-    match bits.golomb()? {
+    let number_bits = bits.golomb()?.checked_add(4).filter(|bits| *bits <= 16)?;
+    let order = bits.golomb()?;
+    match order {
         0 => {
             bits.golomb()?; // Length of picture order counts.
         }
@@ -42,52 +54,14 @@ pub(super) fn picture_size(payload: &[u8]) -> Option<Size> {
     if frames_only == 0 || columns > MACROBLOCKS_MAX || rows > MACROBLOCKS_MAX {
         return None;
     }
-    Some(Size::new(columns * 16, rows * 16))
+    let number_bits = (profile == BASELINE && order == 2).then_some(number_bits);
+    Some(Sps { size: Size::new(columns * 16, rows * 16), number_bits })
 }
 
+/// `profile_idc` of the baseline profile.
+const BASELINE: u32 = 66;
 /// Far more than any level allows in one direction (level 5.2: 543).
 const MACROBLOCKS_MAX: u32 = 1024;
-
-/// Reads bits, most significant first, and leaves out emulation prevention bytes (section 7.4.1.1).
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    zeros: u32,
-    bit: u32,
-}
-
-impl Bits<'_> {
-    fn take(&mut self, count: u32) -> Option<u32> {
-        (0..count).try_fold(0, |value, _| Some(value << 1 | self.one()?))
-    }
-
-    fn one(&mut self) -> Option<u32> {
-        if self.bit == 0 && self.zeros >= 2 && self.bytes.get(self.at) == Some(&3) {
-            self.at += 1;
-            self.zeros = 0;
-        }
-        let byte = *self.bytes.get(self.at)?;
-        let value = u32::from(byte) >> (7 - self.bit) & 1;
-        self.bit = (self.bit + 1) % 8;
-        if self.bit == 0 {
-            self.at += 1;
-            self.zeros = if byte == 0 { self.zeros + 1 } else { 0 };
-        }
-        Some(value)
-    }
-
-    /// An unsigned Exp-Golomb number (section 9.1).
-    fn golomb(&mut self) -> Option<u32> {
-        let mut zeros = 0;
-        while self.one()? == 0 {
-            zeros += 1;
-            if zeros == 32 {
-                return None;
-            }
-        }
-        ((1u64 << zeros) - 1 + u64::from(self.take(zeros)?)).try_into().ok()
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -97,13 +71,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::decode::nal;
     use crate::encode::{self, Encoder, Target};
+    use crate::h264::nal;
     use crate::strip::Stamp;
     use crate::test_picture::TestPicture;
 
     fn check(payload: &[u8], want: Option<(u32, u32)>) {
-        assert_eq!(picture_size(payload).map(|size| (size.width, size.height)), want);
+        assert_eq!(read(payload).map(|sps| (sps.size.width, sps.size.height)), want);
     }
 
     #[test]
@@ -130,17 +104,10 @@ mod tests {
         check(&[0xf4, 0x00, 0x1e, 0x91, 0x9b, 0x28, 0x14, 0x07, 0xb6, 0x02, 0x20], None);
     }
 
-    #[test]
-    fn emulation_prevention_bytes_are_left_out() {
-        let mut bits = Bits { bytes: &[0, 0, 3, 1, 0x80], at: 0, zeros: 0, bit: 0 };
-        assert_eq!(bits.take(32), Some(0x0000_0180));
-        assert_eq!(bits.take(1), None);
-    }
-
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(payload in prop::collection::vec(any::<u8>(), 0..64)) {
-            if let Some(size) = picture_size(&payload) {
+            if let Some(Sps { size, .. }) = read(&payload) {
                 prop_assert!(size.width <= 16384 && size.height <= 16384);
             }
         }

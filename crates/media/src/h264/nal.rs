@@ -2,36 +2,43 @@
 
 /// One NAL unit without its start code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unit<'a>(&'a [u8]);
+pub(crate) struct Unit<'a>(&'a [u8]);
 
 impl<'a> Unit<'a> {
     /// Part of a predicted picture.
-    pub(super) const SLICE: u8 = 1;
+    pub(crate) const SLICE: u8 = 1;
     /// Part of a key picture.
-    pub(super) const IDR_SLICE: u8 = 5;
+    pub(crate) const IDR_SLICE: u8 = 5;
+    /// Supplemental enhancement information.
+    pub(crate) const SEI: u8 = 6;
     /// Sequence parameter set.
-    pub(super) const SPS: u8 = 7;
+    pub(crate) const SPS: u8 = 7;
     /// Picture parameter set.
-    pub(super) const PPS: u8 = 8;
+    pub(crate) const PPS: u8 = 8;
+
+    /// What follows a start code; `None` if that is nothing.
+    pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
+        (!bytes.is_empty()).then_some(Self(bytes))
+    }
 
     /// `nal_unit_type`.
-    pub(super) fn kind(self) -> u8 {
+    pub(crate) fn kind(self) -> u8 {
         self.0[0] & 31
     }
 
     /// Header and payload.
-    pub(super) fn bytes(self) -> &'a [u8] {
+    pub(crate) fn bytes(self) -> &'a [u8] {
         self.0
     }
 
     /// What follows the header byte.
-    pub(super) fn payload(self) -> &'a [u8] {
+    pub(crate) fn payload(self) -> &'a [u8] {
         &self.0[1..]
     }
 }
 
 /// The units of a stream, empty ones left out. Bytes before the first start code are no unit.
-pub(super) fn units(stream: &[u8]) -> impl Iterator<Item = Unit<'_>> {
+pub(crate) fn units(stream: &[u8]) -> impl Iterator<Item = Unit<'_>> {
     let mut at = start_code(stream, 0).map(|(_, after)| after);
     std::iter::from_fn(move || {
         let from = at?;
