@@ -8,12 +8,12 @@ use bytes::Bytes;
 use super::gaps::Gaps;
 use super::payload::{Joiner, Malformed, Payload};
 use super::sequence::{Position, Sequence};
-use crate::video::{EncodedFrame, FrameKind, MediaTime};
+use crate::video::{EncodedFrame, MediaTime};
 
 /// Packets kept at most: two seconds at 12 Mbit/s. Full: the oldest goes, and with it the hope for its picture.
 const PACKETS_MAX: usize = 2500;
-/// Packets of one key frame at most: a megabyte.
-const KEY_PACKETS_MAX: u64 = 1000;
+/// Packets of one key frame or recovery at most: a megabyte.
+const ENTRY_PACKETS_MAX: u64 = 1000;
 /// Pause between two requests for a key frame while none has come.
 const KEYFRAME_REPEAT: Duration = Duration::from_millis(500);
 
@@ -33,7 +33,8 @@ pub struct Packet {
 /// What the assembler wants done.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// A complete picture: decode it. Every picture before it in decoding order was handed over, or it is a key frame.
+    /// A complete picture: decode it. Every picture before it in decoding order was handed over, or it is a key
+    /// frame, or a recovery, which leans on pictures of long ago only.
     Frame(EncodedFrame),
     /// Ask the sender for these packets again.
     Nack(Vec<u16>),
@@ -46,7 +47,7 @@ pub enum Command {
 pub struct Counters {
     /// Pictures handed over.
     pub frames: u64,
-    /// Times the stream was given up until the next key frame.
+    /// Times the stream was given up until the next entry.
     pub breaks: u64,
     /// Packets taken, repairs included, duplicates not.
     pub packets: u64,
@@ -58,9 +59,11 @@ pub struct Counters {
 
 /// Puts pictures together; hands each over the moment its last packet is there.
 ///
-/// | state | packet completes a picture | packet lost for good | key frame complete |
+/// Where packets are lost for good it goes on with an entry: a key frame, or a recovery.
+///
+/// | state | packet completes a picture | packet lost for good | entry complete |
 /// |---|---|---|---|
-/// | `AwaitingKey` | it waits for the key frame before it | - | hand over, `Following` |
+/// | `AwaitingKey` | it waits for the entry before it | - | hand over, `Following` |
 /// | `Following` | hand over, `Following` | ask for a key frame, `AwaitingKey` | hand over, skip what is missing |
 #[derive(Debug)]
 pub struct Assembler {
@@ -70,8 +73,8 @@ pub struct Assembler {
     sequence: Sequence,
     highest: Option<u64>,
     packets: BTreeMap<u64, Stored>,
-    /// Packets that open a key frame whose picture is not complete.
-    key_starts: BTreeSet<u64>,
+    /// Packets that open an entry whose picture is not complete.
+    entries: BTreeSet<u64>,
     gaps: Gaps,
     commands: VecDeque<Command>,
     counters: Counters,
@@ -79,7 +82,7 @@ pub struct Assembler {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Nothing can be decoded until a key frame is complete.
+    /// Nothing can be decoded until an entry is complete.
     AwaitingKey {
         /// When to ask (again) for one; `None` until the first packet.
         ask_at: Option<Instant>,
@@ -111,7 +114,7 @@ impl Assembler {
             sequence: Sequence::default(),
             highest: None,
             packets: BTreeMap::new(),
-            key_starts: BTreeSet::new(),
+            entries: BTreeSet::new(),
             gaps: Gaps::new(),
             commands: VecDeque::new(),
             counters: Counters::default(),
@@ -141,8 +144,12 @@ impl Assembler {
             self.counters.packets_repaired += 1;
         }
         self.advance_highest(number, now);
-        if Payload::parse(&packet.payload).is_ok_and(|payload| payload.opens_key_frame()) {
-            self.key_starts.insert(number);
+        let is_entry = Payload::parse(&packet.payload).is_ok_and(|payload| {
+            // To a reader that never had a picture a recovery is none.
+            payload.opens_key_frame() || (self.next > 0 && payload.opens_recovery().is_some())
+        });
+        if is_entry {
+            self.entries.insert(number);
         }
         let Packet { media_time, marker, payload, .. } = packet;
         self.packets.insert(number, Stored { media_time, marker, payload, arrived_at: now });
@@ -161,7 +168,7 @@ impl Assembler {
         if !expired.is_empty() {
             self.counters.packets_lost += expired.len() as u64;
             self.give_up(now);
-            self.drop_broken_key_starts(&expired, now);
+            self.drop_broken_entries(&expired, now);
         }
         if let State::AwaitingKey { ask_at: Some(ask_at) } = self.state
             && ask_at <= now
@@ -190,7 +197,7 @@ impl Assembler {
         self.counters
     }
 
-    /// Gives up all up to the next key frame: the reader dropped a picture that later ones lean on.
+    /// Gives up all up to the next entry: the reader dropped a picture that later ones lean on.
     pub fn handle_reader_overflow(&mut self, now: Instant) {
         if let State::Following = self.state {
             self.give_up(now);
@@ -210,7 +217,7 @@ impl Assembler {
         self.gaps.overtaken(number, now);
     }
 
-    /// Hands over every picture that is complete, in order; a complete key frame need not wait for what it replaces.
+    /// Hands over every picture that is complete, in order; a complete entry need not wait for what it replaces.
     fn hand_over(&mut self, now: Instant) {
         loop {
             let in_order = match self.state {
@@ -218,7 +225,7 @@ impl Assembler {
                 State::AwaitingKey { .. } => None,
             };
             let run = in_order
-                .or_else(|| self.key_starts.iter().rev().find_map(|&start| self.complete_key_from(start)));
+                .or_else(|| self.entries.iter().rev().find_map(|&start| self.complete_entry_from(start)));
             let Some((first, last)) = run else { return };
             let joined = self.join(first, last);
             let skipped = matches!(self.state, State::Following) && first > self.next;
@@ -227,7 +234,7 @@ impl Assembler {
             self.state = State::Following;
             self.next = last + 1;
             self.packets = self.packets.split_off(&(last + 1));
-            self.key_starts = self.key_starts.split_off(&(last + 1));
+            self.entries = self.entries.split_off(&(last + 1));
             self.gaps.forget_before(last + 1);
             match joined {
                 Ok(Some(frame)) => {
@@ -243,7 +250,7 @@ impl Assembler {
         }
     }
 
-    /// Misses what is not there after a key frame: while it was awaited, nobody did.
+    /// Misses what is not there after an entry: while it was awaited, nobody did.
     fn watch_holes(&mut self, now: Instant) {
         let Some(highest) = self.highest else { return };
         let mut expected = self.next;
@@ -279,8 +286,8 @@ impl Assembler {
     }
 
     /// Like [`complete_from`](Self::complete_from), unless the key frame opens with a parameter set before `first`.
-    fn complete_key_from(&self, first: u64) -> Option<(u64, u64)> {
-        let opened_earlier = self.key_starts.contains(&(first - 1))
+    fn complete_entry_from(&self, first: u64) -> Option<(u64, u64)> {
+        let opened_earlier = self.entries.contains(&(first - 1))
             && self.packets.get(&(first - 1)).map(|packet| packet.media_time)
                 == self.packets.get(&first).map(|packet| packet.media_time);
         if opened_earlier { None } else { self.complete_from(first) }
@@ -304,21 +311,21 @@ impl Assembler {
             earliest = Some(earliest.map_or(stored.arrived_at, |at: Instant| at.min(stored.arrived_at)));
             latest = latest.max(Some(stored.arrived_at));
         }
-        let (data, has_idr) = joiner.finish()?;
+        let (data, kind) = joiner.finish()?;
         Ok(earliest.zip(latest).map(|(earliest, latest)| EncodedFrame {
             data,
-            kind: if has_idr { FrameKind::Key } else { FrameKind::Delta },
+            kind,
             media_time,
             arrived_at: latest,
             spent: latest.saturating_duration_since(earliest),
         }))
     }
 
-    /// Nothing before the next key frame can be decoded.
+    /// Nothing before the next entry can be decoded.
     fn give_up(&mut self, now: Instant) {
         if let State::Following = self.state {
             self.counters.breaks += 1;
-            match self.key_starts.first() {
+            match self.entries.first() {
                 Some(&start) => {
                     // One is on its way already.
                     self.gaps.forget_before(start);
@@ -338,15 +345,15 @@ impl Assembler {
         self.commands.push_back(Command::RequestKeyframe);
     }
 
-    /// Key frames of which a packet is lost for good will not be complete.
-    fn drop_broken_key_starts(&mut self, expired: &[u64], now: Instant) {
-        let before = self.key_starts.len();
-        self.key_starts.retain(|&start| {
+    /// Entries of which a packet is lost for good will not be complete.
+    fn drop_broken_entries(&mut self, expired: &[u64], now: Instant) {
+        let before = self.entries.len();
+        self.entries.retain(|&start| {
             // The packets from `start` on that are there without a hole end before the first one that is not.
             let hole = (start..).find(|number| !self.packets.contains_key(number));
             hole.is_none_or(|hole| !expired.contains(&hole))
         });
-        if self.key_starts.len() < before && self.key_starts.is_empty() {
+        if self.entries.len() < before && self.entries.is_empty() {
             self.request_keyframe(now);
         }
     }
@@ -362,24 +369,24 @@ impl Assembler {
         while self.packets.len() > PACKETS_MAX
             && let Some((number, _)) = self.packets.pop_first()
         {
-            self.key_starts.remove(&number);
+            self.entries.remove(&number);
             self.gaps.forget_before(number);
             self.give_up(now);
         }
         if let State::AwaitingKey { .. } = self.state
-            && self.key_starts.is_empty()
+            && self.entries.is_empty()
         {
-            // What came before a key frame will not be used. The newest stays: the packet that opens a key frame
+            // What came before an entry will not be used. The newest stays: the packet that opens an entry
             // may come last, as a repair.
             if let Some(highest) = self.highest {
-                self.packets = self.packets.split_off(&highest.saturating_sub(KEY_PACKETS_MAX));
+                self.packets = self.packets.split_off(&highest.saturating_sub(ENTRY_PACKETS_MAX));
             }
         }
     }
 
     fn restart(&mut self) {
         self.packets.clear();
-        self.key_starts.clear();
+        self.entries.clear();
         self.gaps.clear();
         self.highest = None;
         self.next = 0;

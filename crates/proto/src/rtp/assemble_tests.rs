@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::anchor::Anchor;
 use crate::rtp::payload;
+use crate::video::FrameKind;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -103,6 +105,57 @@ fn a_repair_in_time_completes_the_picture() {
     rig.at(base + 40).give(&delta[0]);
     assert_eq!((rig.frames.as_slice(), rig.keyframe_requests), (&[0, 1, 2][..], 0));
     assert_eq!(rig.assembler.counters().packets_repaired, 1);
+}
+
+#[test]
+fn a_recovery_need_not_wait_for_what_is_missing_before_it() {
+    for gives_up_first in [false, true] {
+        let mut rig = Rig::started();
+        let lost = rig.picture(FrameKind::Delta, 2000);
+        rig.give(&lost[1]);
+        if gives_up_first {
+            let base = rig.now_ms();
+            rig.at(base + 125);
+        }
+        let unusable = rig.picture(FrameKind::Delta, 2000);
+        let recovery = rig.picture(FrameKind::Recovery, 3000);
+        let next = rig.picture(FrameKind::Delta, 1000);
+        for packet in unusable.iter().chain(&recovery).chain(&next) {
+            rig.give(packet);
+        }
+        assert_eq!(rig.frames, [0, 3, 4]);
+        assert_eq!(rig.assembler.counters().breaks, 1);
+        assert_eq!(rig.keyframe_requests, usize::from(gives_up_first));
+        // What it has replaced is not missed any more.
+        assert_eq!(rig.assembler.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn a_recovery_with_a_hole_is_waited_for_before_a_key_frame_is_asked_for() {
+    let mut rig = Rig::started();
+    let lost = rig.picture(FrameKind::Delta, 2000);
+    rig.give(&lost[1]);
+    let recovery = rig.picture(FrameKind::Recovery, 4000);
+    rig.at(100);
+    for packet in recovery.iter().filter(|packet| packet.sequence != recovery[2].sequence) {
+        rig.give(packet);
+    }
+    rig.at(130);
+    assert_eq!((rig.frames.as_slice(), rig.keyframe_requests), (&[0][..], 0));
+    rig.give(&recovery[2]);
+    assert_eq!((rig.frames.as_slice(), rig.keyframe_requests), (&[0, 2][..], 0));
+}
+
+#[test]
+fn a_stream_does_not_begin_with_a_recovery() {
+    let mut rig = Rig::new();
+    let recovery = rig.picture(FrameKind::Recovery, 2000);
+    rig.give_all(&recovery);
+    assert!(rig.frames.is_empty());
+    let key = rig.picture(FrameKind::Key, 2000);
+    rig.give_all(&key);
+    assert_eq!(rig.frames, [1]);
 }
 
 #[test]
@@ -486,6 +539,7 @@ impl Rig {
                 [&[0, 0, 0, 1, 0x67, 0x42, fill(1), 0, 0, 0, 1, 0x68, 0xce][..], &slice(0x65)].concat().into()
             }
             FrameKind::Delta => slice(0x61).into(),
+            FrameKind::Recovery => [&[0, 0, 0, 1][..], &Anchor(7).note(), &slice(0x61)].concat().into(),
         };
         self.sent.push((kind, annex_b.clone()));
         let payloads = payload::split(&annex_b, payload::PAYLOAD_BYTES_MAX);

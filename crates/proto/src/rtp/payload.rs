@@ -2,6 +2,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::anchor::Anchor;
+use crate::video::FrameKind;
+
 /// Bytes of H.264 in one packet. With RTP, its extensions, SRTP, UDP, IPv6 and a TURN header on top it stays below
 /// the 1280 that every IPv6 path carries.
 pub const PAYLOAD_BYTES_MAX: usize = 1160;
@@ -222,6 +225,14 @@ impl<'a> Payload<'a> {
         };
         begins && self.first_unit_kind() == kind::SPS
     }
+
+    /// The anchor that a recovery which begins here is predicted from.
+    pub fn opens_recovery(&self) -> Option<Anchor> {
+        match self {
+            Self::Single(nal) => Anchor::read(nal),
+            Self::Aggregate(_) | Self::Fragment { .. } => None,
+        }
+    }
 }
 
 /// Checks that the units of a STAP-A fill it exactly, each with at least a header.
@@ -249,6 +260,7 @@ pub(super) struct Joiner {
     /// The header of the NAL unit whose fragments are being joined.
     open: Option<u8>,
     has_idr: bool,
+    has_note: bool,
 }
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
@@ -285,12 +297,17 @@ impl Joiner {
         }
     }
 
-    /// The picture, and whether it is an IDR.
-    pub(super) fn finish(self) -> Result<(Bytes, bool), Malformed> {
+    /// The picture, and of what kind it is.
+    pub(super) fn finish(self) -> Result<(Bytes, FrameKind), Malformed> {
         if self.open.is_some() || self.annex_b.is_empty() {
             return Err(Malformed::Sequence);
         }
-        Ok((self.annex_b.freeze(), self.has_idr))
+        let kind = match (self.has_idr, self.has_note) {
+            (true, _) => FrameKind::Key,
+            (false, true) => FrameKind::Recovery,
+            (false, false) => FrameKind::Delta,
+        };
+        Ok((self.annex_b.freeze(), kind))
     }
 
     fn push_unit(&mut self, nal: &[u8]) -> Result<(), Malformed> {
@@ -298,6 +315,7 @@ impl Joiner {
             return Err(Malformed::Sequence);
         }
         self.begin(nal[0]);
+        self.has_note |= Anchor::read(nal).is_some();
         self.annex_b.put_slice(nal);
         Ok(())
     }

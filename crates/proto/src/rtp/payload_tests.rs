@@ -75,7 +75,25 @@ fn fragments_that_do_not_follow_each_other_are_not_glued() {
     {
         assert_eq!(join(bad), Err(Malformed::Sequence), "{bad:02x?}");
     }
-    assert_eq!(join(&[first, middle, last]), Ok((Bytes::from_static(&[0, 0, 0, 1, 0x65, 1, 2, 3]), true)));
+    assert_eq!(
+        join(&[first, middle, last]),
+        Ok((Bytes::from_static(&[0, 0, 0, 1, 0x65, 1, 2, 3]), FrameKind::Key))
+    );
+}
+
+#[test]
+fn a_recovery_is_told_by_the_packet_before_it() {
+    let note = Anchor(77).note();
+    let picture: Bytes = [&[0, 0, 0, 1][..], &note, &[0, 0, 0, 1, 0x61], &[9; 900]].concat().into();
+    let payloads = split(&picture, 600);
+    assert_eq!(payloads.len(), 3);
+    let opens: Vec<_> =
+        payloads.iter().map(|payload| Payload::parse(payload).unwrap().opens_recovery()).collect();
+    assert_eq!(opens, [Some(Anchor(77)), None, None]);
+    let payloads: Vec<&[u8]> = payloads.iter().map(|payload| &payload[..]).collect();
+    assert_eq!(join(&payloads), Ok((picture, FrameKind::Recovery)));
+    // A key frame is one whatever stands before it.
+    assert_eq!(join(&[&note, &[0x65, 1]]).map(|(_, kind)| kind), Ok(FrameKind::Key));
 }
 
 proptest! {
@@ -95,13 +113,14 @@ proptest! {
         for payload in &payloads {
             if let Ok(payload) = Payload::parse(payload) {
                 payload.opens_key_frame();
+                payload.opens_recovery();
             }
         }
         join(&payloads).ok();
     }
 }
 
-fn join(payloads: &[&[u8]]) -> Result<(Bytes, bool), Malformed> {
+fn join(payloads: &[&[u8]]) -> Result<(Bytes, FrameKind), Malformed> {
     let mut joiner = Joiner::default();
     for payload in payloads {
         joiner.push(payload)?;
