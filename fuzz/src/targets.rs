@@ -9,6 +9,7 @@ use farwheel_proto::control::actuator::{self, ActuatorCore, MachineTime};
 use farwheel_proto::control::link_report::LinkReport;
 use farwheel_proto::control::mixer::{self, Channel, Mixer, Profile};
 use farwheel_proto::control::probe::{Ping, Pong};
+use farwheel_proto::control::receiver_report::ReceiverReport;
 use farwheel_proto::control::telemetry::{Fast, Slow, Telemetry};
 use farwheel_proto::control::{DriveCommand, Event, PathCounts};
 use farwheel_proto::rtp::payload::{self, Payload};
@@ -125,6 +126,9 @@ pub fn telemetry(bytes: &[u8]) {
     }
     if let Ok(counts) = PathCounts::decode(bytes) {
         assert_eq!(PathCounts::decode(&counts.encode()), Ok(counts));
+    }
+    if let Ok(report) = ReceiverReport::decode(bytes) {
+        assert_eq!(ReceiverReport::decode(&report.encode()), Ok(report));
     }
     if let Ok(ping) = Ping::decode(bytes) {
         assert_eq!(Ping::decode(&ping.encode()), Ok(ping));

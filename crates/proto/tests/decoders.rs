@@ -16,7 +16,15 @@ use serde_json::Value;
 fn golden() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
     let mut found: Vec<Vec<u8>> = Vec::new();
-    for name in ["drive_command", "telemetry_fast", "telemetry_slow", "link_report", "probe", "event"] {
+    for name in [
+        "drive_command",
+        "telemetry_fast",
+        "telemetry_slow",
+        "link_report",
+        "receiver_report",
+        "probe",
+        "event",
+    ] {
         let text = std::fs::read_to_string(folder.join(name).with_extension("json")).expect("golden vectors");
         let file: Value = serde_json::from_str(&text).expect("golden vectors are JSON");
         for vector in file["vectors"].as_array().expect("a list") {

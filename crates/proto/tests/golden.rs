@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
+use farwheel_proto::anchor::Anchor;
 use farwheel_proto::control::command::{Controls, Displayed, DriveCommand, Echo, Flags};
 use farwheel_proto::control::link_report::{Economy, LinkReport, MadeFor, Route, Rung};
 use farwheel_proto::control::probe::{Ping, Pong};
+use farwheel_proto::control::receiver_report::ReceiverReport;
 use farwheel_proto::control::telemetry::{BatteryLevel, CameraStatus, Fast, Slow, Telemetry};
 use farwheel_proto::control::{Axis, DisarmReason, Event, Faults, Refusal, Status};
 use farwheel_proto::video::{CarTime, FrameId};
@@ -164,6 +166,26 @@ fn link_reports_are_as_written_down() {
             bytes_sent: number(&fields["bytes_sent"]),
         };
         assert_eq!(LinkReport::decode(&bytes), Ok(want), "{}", vector["name"]);
+        assert_eq!(want.encode().as_slice(), bytes, "{}", vector["name"]);
+    }
+}
+
+#[test]
+fn receiver_reports_are_as_written_down() {
+    let vectors = vectors("receiver_report");
+    assert_eq!(vectors.len(), 3);
+    for vector in vectors {
+        let (bytes, fields) = (bytes(&vector), &vector["fields"]);
+        let want = ReceiverReport {
+            sequence: number(&fields["sequence"]),
+            decoded: some(&fields["decoded"], |id| FrameId(number(id))),
+            shown: some(&fields["shown"], |id| FrameId(number(id))),
+            skipped: number(&fields["skipped"]),
+            broken: number(&fields["broken"]),
+            decode_p95: some(&fields["decode_p95"], number),
+            held: number::<Vec<u32>>(&fields["held"]).into_iter().map(Anchor).collect(),
+        };
+        assert_eq!(ReceiverReport::decode(&bytes), Ok(want), "{}", vector["name"]);
         assert_eq!(want.encode().as_slice(), bytes, "{}", vector["name"]);
     }
 }
