@@ -32,6 +32,12 @@ impl<'a> Bits<'a> {
         Some(value)
     }
 
+    /// A signed Exp-Golomb number (section 9.1.1).
+    pub(super) fn signed_golomb(&mut self) -> Option<i32> {
+        let code = i64::from(self.golomb()?);
+        i32::try_from(if code % 2 == 0 { -code / 2 } else { code / 2 + 1 }).ok()
+    }
+
     /// An unsigned Exp-Golomb number (section 9.1).
     pub(super) fn golomb(&mut self) -> Option<u32> {
         let mut zeros = 0;
@@ -54,5 +60,12 @@ mod tests {
         let mut bits = Bits::new(&[0, 0, 3, 1, 0x80]);
         assert_eq!(bits.take(32), Some(0x0000_0180));
         assert_eq!(bits.take(1), None);
+    }
+
+    #[test]
+    fn signed_numbers_alternate() {
+        // 1, 010, 011, 00100, 00101.
+        let mut bits = Bits::new(&[0b1010_0110, 0b0100_0010, 0b1000_0000]);
+        assert_eq!([0, 1, 2, 3, 4].map(|_| bits.signed_golomb()), [0, 1, -1, 2, -2].map(Some));
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Slice {
     pub(crate) from: Option<u32>,
     /// What happens to the long-term references, in this order.
     pub(crate) changes: Vec<Change>,
+    /// How much coarser than its parameter set says the picture is quantised at its beginning; 6 is half as fine.
+    pub(crate) coarser: i32,
 }
 
 /// What a picture does to the decoder's long-term references; each has an index.
@@ -69,6 +71,7 @@ pub(crate) fn read(unit: Unit<'_>, number_bits: u32) -> Option<Slice> {
             }
         }
     }
+    slice.coarser = bits.signed_golomb()?;
     Some(slice)
 }
 
@@ -146,19 +149,23 @@ mod tests {
     #[test]
     fn references_and_their_marking_are_read() {
         // First macroblock, kind, parameter set, number; then as it comes.
-        check(0x65, "1 011 1 0000 010 0 1", {
+        check(0x65, "1 011 1 0000 010 0 1 00100", {
             let changes = vec![Change::DropFrom { index: 0 }, Change::Keep { index: 0, back: 0 }];
-            Some(Slice { key: Some(1), changes, ..Slice::default() })
+            Some(Slice { key: Some(1), changes, coarser: 2, ..Slice::default() })
         });
         // Predicted from the picture before.
-        check(0x61, "1 1 1 0101 0 1 1 1 00100 0", Some(Slice { number: 5, ..Slice::default() }));
+        check(
+            0x61,
+            "1 1 1 0101 0 1 1 1 00100 0 011",
+            Some(Slice { number: 5, coarser: -1, ..Slice::default() }),
+        );
         // Predicted from long-term reference 1; makes the picture before it number 0.
         check(0x61, "1 1 1 0110 0 1 011 010 00100 1 00100 1 1 1", {
             let changes = vec![Change::Keep { index: 0, back: 1 }];
-            Some(Slice { number: 6, key: None, from: Some(1), changes })
+            Some(Slice { number: 6, from: Some(1), changes, ..Slice::default() })
         });
         // Allows two, forgets one, and is itself one.
-        check(0x61, "1 1 1 0111 0 0 1 00101 011 011 010 00111 010 1", {
+        check(0x61, "1 1 1 0111 0 0 1 00101 011 011 010 00111 010 1 1", {
             let changes = vec![
                 Change::DropFrom { index: 2 },
                 Change::Drop { index: 1 },
@@ -167,7 +174,7 @@ mod tests {
             Some(Slice { number: 7, changes, ..Slice::default() })
         });
         // Not a reference: there is no marking to read.
-        check(0x01, "1 1 1 1000 0 0", Some(Slice { number: 8, ..Slice::default() }));
+        check(0x01, "1 1 1 1000 0 0 1", Some(Slice { number: 8, ..Slice::default() }));
     }
 
     #[test]
