@@ -1,18 +1,22 @@
 //! H.264 to raw pictures, each the moment its data is there.
 //!
 //! A decoder gets one access unit (one coded picture with its parameter sets, Annex B) at a time and gives its picture
-//! at once. After any damage it shows nothing until the next key frame: a wrong picture is worse than an old one.
+//! at once. After any damage it shows nothing until the next key frame: a wrong picture is worse than an old one. After
+//! pictures that are merely missing, one that is predicted from an anchor ([`farwheel_proto::anchor`]) does as well.
 
-mod nal;
+mod held;
 mod openh264;
-mod sps;
 
 use std::time::{Duration, Instant};
 
+use farwheel_proto::anchor::Anchor;
 use farwheel_proto::video::Size;
 
 use crate::frame::{Pool, VideoFrame};
-use nal::Unit;
+use crate::h264::nal::{self, Unit};
+use crate::h264::slice::{self, Slice};
+use crate::h264::sps;
+use held::Held;
 
 /// Why there is no picture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +66,9 @@ pub struct Decoder {
     state: State,
     pool: Pool,
     accepted: Vec<u8>,
+    held: Held,
+    /// Length of the numbers in the stream's slices.
+    number_bits: Option<u32>,
 }
 
 /// ```text
@@ -79,7 +86,14 @@ enum State {
 impl Decoder {
     /// A decoder that waits for its first key frame.
     pub fn new(config: Config) -> Self {
-        Self { config, state: State::Waiting, pool: Pool::new(), accepted: Vec::new() }
+        Self {
+            config,
+            state: State::Waiting,
+            pool: Pool::new(),
+            accepted: Vec::new(),
+            held: Held::default(),
+            number_bits: None,
+        }
     }
 
     /// Decodes one access unit into the picture it holds.
@@ -94,13 +108,24 @@ impl Decoder {
         let result = self.try_decode(access_unit, captured_at);
         if result.is_err() {
             self.state = State::Waiting;
+            self.held = Held::default();
         }
         result.map(|frame| Decoded { frame, spent: started.elapsed() })
     }
 
+    /// The anchors that a recovery may be predicted from.
+    pub fn held(&self) -> impl Iterator<Item = Anchor> {
+        self.held.anchors()
+    }
+
     fn try_decode(&mut self, access_unit: &[u8], captured_at: Instant) -> Result<VideoFrame, Error> {
-        let key = self.accept(access_unit)?;
-        let decoder = match (&mut self.state, key) {
+        let picture = self.accept(access_unit)?;
+        if let Some(anchor) = picture.recovers
+            && !self.held.has(picture.slice.as_ref().and_then(|slice| slice.from), anchor)
+        {
+            return Err(Error::NeedsKeyframe("a recovery is predicted from a picture that is not held"));
+        }
+        let decoder = match (&mut self.state, picture.key) {
             (State::Running(decoder), _) => decoder,
             (State::Waiting, Key::No) => {
                 return Err(Error::NeedsKeyframe("none has come yet since the last damage"));
@@ -111,27 +136,48 @@ impl Decoder {
                 decoder
             }
         };
-        decoder.decode(&self.accepted, self.config.size_max, &mut self.pool, captured_at)
+        let frame = decoder.decode(&self.accepted, self.config.size_max, &mut self.pool, captured_at)?;
+        if let (Some(slice), Some(anchor)) = (picture.slice, picture.anchor) {
+            self.held.handle_picture(&slice.changes, anchor);
+        }
+        Ok(frame)
     }
 
     /// Checks an access unit and keeps the units that a baseline stream has; others would only reach code of the
     /// library that nothing of ours uses.
-    fn accept(&mut self, access_unit: &[u8]) -> Result<Key, Error> {
+    fn accept(&mut self, access_unit: &[u8]) -> Result<Accepted, Error> {
         if access_unit.len() > ACCESS_UNIT_MAX {
             return Err(Error::NeedsKeyframe("the access unit is absurdly long"));
         }
         self.accepted.clear();
-        let (mut key, mut slices) = (Key::No, 0usize);
+        let mut picture = Accepted { key: Key::No, slice: None, anchor: None, recovers: None };
+        let mut slices = 0_usize;
         for unit in nal::units(access_unit) {
             match unit.kind() {
-                Unit::SLICE => slices += 1,
-                Unit::IDR_SLICE => {
+                Unit::SLICE | Unit::IDR_SLICE => {
                     slices += 1;
-                    key = Key::Yes;
+                    if unit.kind() == Unit::IDR_SLICE {
+                        picture.key = Key::Yes;
+                    }
+                    if slices == 1 {
+                        picture.slice = self.number_bits.and_then(|bits| slice::read(unit, bits));
+                        // Only worth its time where the picture is kept.
+                        picture.anchor = picture
+                            .slice
+                            .as_ref()
+                            .filter(|slice| !slice.changes.is_empty())
+                            .map(|_| Anchor::of(unit.bytes()));
+                    }
+                }
+                Unit::SEI => {
+                    picture.recovers = picture.recovers.or_else(|| Anchor::read(unit.bytes()));
+                    continue;
                 }
                 Unit::SPS => {
-                    let got = sps::picture_size(unit.payload())
+                    let sps = sps::read(unit.payload())
                         .ok_or(Error::NeedsKeyframe("a parameter set is damaged"))?;
+                    let got = sps.size;
+                    self.number_bits = sps.number_bits;
                     let max = self.config.size_max;
                     if got.width.max(got.height) > max.width.max(max.height)
                         || got.width.min(got.height) > max.width.min(max.height)
@@ -148,8 +194,20 @@ impl Decoder {
         if slices == 0 {
             return Err(Error::NeedsKeyframe("the access unit holds no picture"));
         }
-        Ok(key)
+        Ok(picture)
     }
+}
+
+/// What an access unit holds.
+#[derive(Debug)]
+struct Accepted {
+    key: Key,
+    /// The front of its first slice, if that is of a kind we read.
+    slice: Option<Slice>,
+    /// What this picture is called where it is kept.
+    anchor: Option<Anchor>,
+    /// The anchor that it says it is predicted from.
+    recovers: Option<Anchor>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

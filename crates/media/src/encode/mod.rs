@@ -3,6 +3,7 @@
 //! An [`Encoder`] is driven by a [`Target`], which may change with every picture. What encodes is this module's own
 //! business: no public type names it, and another one (a hardware encoder) is one more `Backend` variant.
 
+mod anchors;
 mod assembler;
 mod openh264;
 mod target;
@@ -10,6 +11,7 @@ mod target;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use farwheel_proto::anchor::Anchor;
 use farwheel_proto::video::{EncodedFrame, FrameKind, MediaTime, Size};
 
 pub use assembler::{Assembler, assembler};
@@ -17,6 +19,7 @@ pub use target::Target;
 
 use crate::frame::VideoFrame;
 use crate::scale::Scaler;
+use anchors::Next;
 use target::Change;
 
 /// Why a picture could not be encoded.
@@ -65,7 +68,7 @@ pub enum Slices {
 pub struct Encoded {
     /// NAL units with start codes; parameter sets before each IDR picture.
     pub data: Bytes,
-    /// Key or delta.
+    /// A recovery only if one was ordered.
     pub kind: FrameKind,
     /// Size of the coded picture.
     pub size: Size,
@@ -96,7 +99,7 @@ pub struct Encoder {
     scaler: Scaler,
     // `None` after a failure: opened again by the next picture.
     backend: Option<Backend>,
-    keyframe: Wanted,
+    wanted: Wanted,
 }
 
 /// Who does the work. A hardware encoder becomes a variant here and a choice in [`Backend::open`].
@@ -105,10 +108,21 @@ enum Backend {
     OpenH264(Box<openh264::Encoder>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the next picture has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Wanted {
-    No,
-    Yes,
+    Any,
+    Recovery,
+    Key,
+}
+
+/// What comes of the order of a recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The next picture is one.
+    Taken,
+    /// The receiver holds no anchor: only a key frame would help it.
+    NoAnchor,
 }
 
 impl Encoder {
@@ -121,7 +135,7 @@ impl Encoder {
         target.check()?;
         let slices = Slices::One;
         let backend = Some(Backend::open(config, target, slices)?);
-        Ok(Self { config, target, slices, scaler: Scaler::new(), backend, keyframe: Wanted::No })
+        Ok(Self { config, target, slices, scaler: Scaler::new(), backend, wanted: Wanted::Any })
     }
 
     /// What the encoder aims at.
@@ -167,7 +181,29 @@ impl Encoder {
 
     /// Makes the next picture a key frame. How often is the caller's to limit.
     pub fn request_keyframe(&mut self) {
-        self.keyframe = Wanted::Yes;
+        self.wanted = Wanted::Key;
+    }
+
+    /// Notes which anchors the receiver holds now; what it held before does not count any more.
+    pub fn handle_held(&mut self, held: &[Anchor]) {
+        match &mut self.backend {
+            Some(Backend::OpenH264(encoder)) => encoder.handle_held(held),
+            None => {}
+        }
+    }
+
+    /// Makes the next picture a recovery, from the newest anchor that the receiver is known to hold.
+    pub fn order_recovery(&mut self) -> Order {
+        let has_anchor = match &self.backend {
+            Some(Backend::OpenH264(encoder)) => encoder.has_anchor(),
+            None => false,
+        };
+        if has_anchor {
+            self.wanted = self.wanted.max(Wanted::Recovery);
+            Order::Taken
+        } else {
+            Order::NoAnchor
+        }
     }
 
     /// Encodes a picture of any size; it is scaled to the target's size.
@@ -186,21 +222,31 @@ impl Encoder {
         };
         let coded = match backend {
             Backend::OpenH264(encoder) => {
-                if self.keyframe == Wanted::Yes {
-                    encoder.force_keyframe();
-                }
-                encoder.encode(&frame)
+                let next = match self.wanted {
+                    Wanted::Any => Next::Any,
+                    Wanted::Recovery => Next::Recovery,
+                    Wanted::Key => {
+                        encoder.force_keyframe();
+                        Next::Any
+                    }
+                };
+                encoder.encode(&frame, next)
             }
         };
-        let (data, kind) = match coded {
+        let openh264::Coded { data, kind } = match coded {
             Ok(coded) => coded,
             Err(error) => {
                 self.backend = None;
                 return Err(error);
             }
         };
-        if kind == FrameKind::Key {
-            self.keyframe = Wanted::No;
+        let is_done = match kind {
+            FrameKind::Key => true,
+            FrameKind::Recovery => self.wanted == Wanted::Recovery,
+            FrameKind::Delta => false,
+        };
+        if is_done {
+            self.wanted = Wanted::Any;
         }
         let encoded_at = Instant::now();
         let (size, captured_at, spent) = (frame.size, frame.captured_at, encoded_at - scaled_at);
@@ -219,5 +265,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+#[cfg(test)]
+mod recovery_tests;
 #[cfg(test)]
 mod tests;

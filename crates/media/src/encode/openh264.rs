@@ -4,18 +4,25 @@ use std::ffi::{c_int, c_void};
 use std::ptr::{from_mut, null_mut};
 
 use bytes::{Bytes, BytesMut};
+use farwheel_proto::anchor::Anchor;
 use farwheel_proto::video::{Bitrate, FrameKind, Size};
 use openh264_sys2::source::APILoader as Library;
 use openh264_sys2::{
-    CAMERA_VIDEO_REAL_TIME, CONSTANT_ID, ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE,
-    ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_TRACE_LEVEL, ISVCEncoder, ISVCEncoderVtbl, LEVEL_3_1,
-    LOW_COMPLEXITY, MEDIUM_COMPLEXITY, PRO_BASELINE, RC_BITRATE_MODE, SBitrateInfo, SEncParamExt,
-    SFrameBSInfo, SM_FIXEDSLCNUM_SLICE, SM_SINGLE_SLICE, SPATIAL_LAYER_0, SPATIAL_LAYER_ALL, SSourcePicture,
-    WELS_LOG_QUIET, videoFormatI420, videoFrameTypeIDR, videoFrameTypeSkip,
+    CAMERA_VIDEO_REAL_TIME, CONSTANT_ID, ENCODER_LTR_MARKING_FEEDBACK, ENCODER_LTR_RECOVERY_REQUEST,
+    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_MAX_BITRATE,
+    ENCODER_OPTION_RC_MODE, ENCODER_OPTION_TRACE_LEVEL, ISVCEncoder, ISVCEncoderVtbl, LEVEL_3_1,
+    LOW_COMPLEXITY, LTR_MARKING_FAILED, LTR_MARKING_SUCCESS, LTR_RECOVERY_REQUEST, MEDIUM_COMPLEXITY,
+    PRO_BASELINE, RC_BITRATE_MODE, RC_MODES, RC_OFF_MODE, SBitrateInfo, SEncParamExt, SFrameBSInfo,
+    SLTRMarkingFeedback, SLTRRecoverRequest, SM_FIXEDSLCNUM_SLICE, SM_SINGLE_SLICE, SPATIAL_LAYER_0, SPATIAL_LAYER_ALL,
+    SSourcePicture, WELS_LOG_QUIET, videoFormatI420, videoFrameTypeIDR, videoFrameTypeSkip,
 };
 
+use super::anchors::{Anchors, Next, Outcome};
 use super::{Config, Effort, Error, Slices, Target};
 use crate::frame::VideoFrame;
+use crate::h264::nal::Unit;
+use crate::h264::slice::{self, Change};
+use crate::h264::sps;
 
 /// An open OpenH264 encoder.
 pub(super) struct Encoder {
@@ -26,6 +33,18 @@ pub(super) struct Encoder {
     pictures: i64,
     fps: u32,
     bitrate: Bitrate,
+    anchors: Anchors,
+    /// Length of the numbers in the stream's slices.
+    number_bits: Option<u32>,
+    /// How the picture before was quantised at its beginning.
+    quantiser: i32,
+}
+
+/// What came of a picture.
+#[derive(Debug)]
+pub(super) struct Coded {
+    pub(super) data: Bytes,
+    pub(super) kind: FrameKind,
 }
 
 // SAFETY: the encoder object has no tie to the thread that made it, and `&mut self` keeps calls apart.
@@ -47,6 +66,9 @@ impl Encoder {
             pictures: 0,
             fps: target.fps,
             bitrate: target.bitrate,
+            anchors: Anchors::default(),
+            number_bits: None,
+            quantiser: QUANTISER_BASE,
         };
         let mut quiet = WELS_LOG_QUIET;
         // SAFETY: the trace level is an int.
@@ -81,7 +103,23 @@ impl Encoder {
         unsafe { (self.table().ForceIntraFrame.expect("the library fills its table"))(self.raw, true) };
     }
 
-    pub(super) fn encode(&mut self, frame: &VideoFrame) -> Result<(Bytes, FrameKind), Error> {
+    /// What the receiver says that it holds now.
+    pub(super) fn handle_held(&mut self, held: &[Anchor]) {
+        self.anchors.handle_held(held);
+    }
+
+    /// Whether a recovery is possible.
+    pub(super) fn has_anchor(&self) -> bool {
+        self.anchors.usable().is_some()
+    }
+
+    /// Encodes a picture; [`Next::Recovery`] makes it one if there is an anchor.
+    pub(super) fn encode(&mut self, frame: &VideoFrame, next: Next) -> Result<Coded, Error> {
+        let recovery = match next {
+            Next::Any => None,
+            Next::Recovery => self.anchors.usable(),
+        };
+        self.tell(next, recovery.is_some())?;
         let mut source = SSourcePicture {
             iColorFormat: videoFormatI420,
             iPicWidth: frame.size.width as c_int,
@@ -95,6 +133,11 @@ impl Encoder {
             // The encoder copies the picture and does not write to it, though its type says it might.
             *to = plane.as_ptr().cast_mut();
         }
+        // The rate control takes a recovery for a picture like those before and quantises it as finely; it is to be small.
+        let is_fixed = recovery.is_some() && self.quantiser < RECOVERY_QUANTISER;
+        if is_fixed {
+            self.set_rate_control(RC_OFF_MODE)?;
+        }
         // SAFETY: the planes live through the call and have stride x rows bytes each; `info` is the encoder's to fill.
         let result = unsafe {
             (self.table().EncodeFrame.expect("the library fills its table"))(
@@ -103,35 +146,111 @@ impl Encoder {
                 &mut *self.info,
             )
         };
+        if is_fixed {
+            self.set_rate_control(RC_BITRATE_MODE)?;
+        }
         if result != 0 {
             return Err(Error::Failed(format!("encoding {} gives {result}", frame.size)));
         }
         self.pictures += 1;
-        let kind = match self.info.eFrameType {
+        let mut kind = match self.info.eFrameType {
             t if t == videoFrameTypeIDR => FrameKind::Key,
             t if t == videoFrameTypeSkip => return Err(Error::Failed("the picture was skipped".into())),
             _ => FrameKind::Delta,
         };
-        self.collect();
-        if self.coded.is_empty() {
-            return Err(Error::Failed("the picture came out empty".into()));
+        if let (Some((_, anchor)), FrameKind::Delta) = (recovery, kind) {
+            self.coded.extend_from_slice(&START_CODE);
+            self.coded.extend_from_slice(&anchor.note());
+            kind = FrameKind::Recovery;
+        }
+        let from = self.collect()?;
+        if let (Some((index, _)), FrameKind::Recovery) = (recovery, kind)
+            && from != Some(index as u32)
+        {
+            return Err(Error::Failed(format!("a recovery from anchor {index} is from {from:?}")));
         }
         // Once the frames before are gone, `reserve` gets their memory back.
-        Ok((self.coded.split().freeze(), kind))
+        Ok(Coded { data: self.coded.split().freeze(), kind })
     }
 
-    fn collect(&mut self) {
+    fn set_rate_control(&mut self, mode: RC_MODES) -> Result<(), Error> {
+        let mut mode: c_int = mode;
+        // SAFETY: the mode is an int.
+        unsafe { self.set(ENCODER_OPTION_RC_MODE, from_mut(&mut mode).cast()) }
+    }
+
+    /// Tells the library what became of its pending anchor, and that the next picture is a recovery.
+    fn tell(&mut self, next: Next, recovers: bool) -> Result<(), Error> {
+        // Before the verdict: a key frame's number stands for both.
+        let mut request = SLTRRecoverRequest {
+            uiFeedbackType: LTR_RECOVERY_REQUEST as _,
+            uiIDRPicId: self.anchors.key(),
+            iLastCorrectFrameNum: 0,
+            // The library then looks at nothing but which anchor it trusts.
+            iCurrentFrameNum: -1,
+            iLayerId: 0,
+        };
+        if let Some(verdict) = self.anchors.take_verdict(next) {
+            let outcome = match verdict.outcome {
+                Outcome::Held => LTR_MARKING_SUCCESS,
+                Outcome::Missed => LTR_MARKING_FAILED,
+            };
+            let mut feedback = SLTRMarkingFeedback {
+                uiFeedbackType: outcome as _,
+                uiIDRPicId: verdict.key,
+                iLTRFrameNum: verdict.number as c_int,
+                iLayerId: 0,
+            };
+            // SAFETY: the option takes this struct.
+            unsafe { self.set(ENCODER_LTR_MARKING_FEEDBACK, from_mut(&mut feedback).cast())? };
+        }
+        if recovers {
+            // SAFETY: the option takes this struct.
+            unsafe { self.set(ENCODER_LTR_RECOVERY_REQUEST, from_mut(&mut request).cast())? };
+        }
+        Ok(())
+    }
+
+    /// Gathers what the library has made, and reads which pictures it leans on and keeps; gives the long-term reference
+    /// that it leans on, if it does.
+    fn collect(&mut self) -> Result<Option<u32>, Error> {
         let layers = &self.info.sLayerInfo[..self.info.iLayerNum.clamp(0, 128) as usize];
+        let (mut from, mut is_read) = (None, false);
         for layer in layers {
             // SAFETY: the encoder gives `iNalCount` lengths, and its buffer holds their sum until the next call.
-            let nals = unsafe {
+            let (lengths, mut nals) = unsafe {
                 let lengths =
                     std::slice::from_raw_parts(layer.pNalLengthInByte, layer.iNalCount.max(0) as usize);
                 let total: usize = lengths.iter().map(|length| *length as usize).sum();
-                std::slice::from_raw_parts(layer.pBsBuf, total)
+                (lengths, std::slice::from_raw_parts(layer.pBsBuf, total))
             };
             self.coded.extend_from_slice(nals);
+            for length in lengths {
+                let (nal, rest) = nals.split_at(*length as usize);
+                nals = rest;
+                let unit = nal.strip_prefix(&START_CODE).and_then(Unit::new);
+                match unit.map(|unit| (unit.kind(), unit)) {
+                    Some((Unit::SPS, unit)) => {
+                        self.number_bits = sps::read(unit.payload()).and_then(|sps| sps.number_bits);
+                    }
+                    // Slices after the first one say the same.
+                    Some((Unit::SLICE | Unit::IDR_SLICE, unit)) if !std::mem::replace(&mut is_read, true) => {
+                        let read = self.number_bits.and_then(|bits| Some((slice::read(unit, bits)?, bits)));
+                        let Some((slice, bits)) = read else {
+                            return Err(Error::Failed("the slice cannot be read".into()));
+                        };
+                        from = slice.from;
+                        self.quantiser = QUANTISER_BASE + slice.coarser;
+                        note(&mut self.anchors, &slice, unit, bits);
+                    }
+                    _ => {}
+                }
+            }
         }
+        if self.coded.is_empty() {
+            return Err(Error::Failed("the picture came out empty".into()));
+        }
+        Ok(from)
     }
 
     fn initialize(&mut self, config: Config, target: Target, slices: u16) -> Result<(), Error> {
@@ -189,7 +308,26 @@ impl std::fmt::Debug for Encoder {
     }
 }
 
-fn set_parameters(params: &mut SEncParamExt, config: Config, target: Target, slices: u16) {
+/// Notes which anchors a picture makes.
+fn note(anchors: &mut Anchors, slice: &slice::Slice, unit: Unit<'_>, number_bits: u32) {
+    if let Some(key) = slice.key {
+        anchors.handle_key(key, slice.number, Anchor::of(unit.bytes()));
+        return;
+    }
+    anchors.handle_picture();
+    for change in &slice.changes {
+        match *change {
+            Change::Keep { index, back } => {
+                let range = 1 << number_bits;
+                anchors.handle_kept(index, (slice.number + range - back) % range, Anchor::of(unit.bytes()));
+            }
+            // The library only ever replaces them, and allows two each time.
+            Change::Drop { .. } | Change::DropFrom { .. } => {}
+        }
+    }
+}
+
+fn set_parameters(params: &mut SEncParamExt, config: Config, target: Target) {
     params.iUsageType = CAMERA_VIDEO_REAL_TIME;
     params.iPicWidth = target.size.width as c_int;
     params.iPicHeight = target.size.height as c_int;
@@ -216,7 +354,9 @@ fn set_parameters(params: &mut SEncParamExt, config: Config, target: Target, sli
     params.bEnableSceneChangeDetect = false;
     params.eSpsPpsIdStrategy = CONSTANT_ID;
     params.bEnableDenoise = false;
-    params.bEnableLongTermReference = false;
+    params.bEnableLongTermReference = true;
+    params.iLTRRefNum = 2;
+    params.iLtrMarkPeriod = ANCHOR_PERIOD;
 
     let layer = &mut params.sSpatialLayers[0];
     layer.iVideoWidth = params.iPicWidth;
@@ -225,6 +365,8 @@ fn set_parameters(params: &mut SEncParamExt, config: Config, target: Target, sli
     layer.iSpatialBitrate = params.iTargetBitrate;
     layer.iMaxSpatialBitrate = params.iMaxBitrate;
     layer.uiProfileIdc = PRO_BASELINE;
+    // Used only while the rate control is off.
+    layer.iDLayerQp = RECOVERY_QUANTISER;
     // The least level that is written; OpenH264 raises it by itself where size or rate need more.
     layer.uiLevelIdc = LEVEL_3_1;
     layer.sSliceArgument.uiSliceMode = if slices == 1 { SM_SINGLE_SLICE } else { SM_FIXEDSLCNUM_SLICE };
@@ -252,15 +394,14 @@ fn bitrate_max(target: Target) -> c_int {
     (u64::from(target.bitrate.0) * 6 / 5).min(MAX_BITRATE) as c_int
 }
 
-/// 640x480: half of a smaller one is not worth waking a thread.
-const SLICED_PIXELS_MIN: usize = 640 * 480;
-/// Finest quantiser of a picture of several slices, 46 dB on the measuring picture.
-///
-/// With several slices OpenH264 does not correct the quantiser within a picture (`bEnableGomQp` in its `ratectl.cpp`).
-/// Standing still makes it ever finer, down to 12, where the first picture that moves again has 130 kB at 1 Mbit/s.
-const SLICED_QP_MIN: c_int = 18;
-/// OpenH264's own limit (`MAX_LOW_BR_QP`), which it takes back when a finest one is given.
-const SLICED_QP_MAX: c_int = 42;
+/// What the library's picture parameter sets begin with.
+const QUANTISER_BASE: c_int = 26;
+/// How a recovery is quantised, unless pictures are quantised more coarsely anyway. At 1280x720 and 4 Mbit/s it then has 3
+/// to 12 kB and 44 to 49 dB, and as fine as the pictures before, 15 to 50 kB; the next picture makes up for it.
+const RECOVERY_QUANTISER: c_int = 30;
+/// Pictures that lie at least between two anchors.
+const ANCHOR_PERIOD: u32 = 2;
+const START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// ITU-T H.264 table E-2.
 const VIDEO_FORMAT_UNSPECIFIED: u8 = 5;
 /// ITU-T H.264 tables E-3 to E-5: BT.601 with 525 lines.
