@@ -198,7 +198,7 @@ async fn run(mut pair: Pair, span: Duration) -> (Vec<Duration>, Vec<Duration>) {
 fn picture(number: u32, kind: FrameKind, bytes: usize) -> EncodedFrame {
     let head: &[u8] = match kind {
         FrameKind::Key => &[0, 0, 0, 1, 0x67, 0x42, 0xe0, 0x1f, 0, 0, 0, 1, 0x68, 0xce, 0, 0, 0, 1, 0x65],
-        FrameKind::Delta => &[0, 0, 0, 1, 0x61],
+        FrameKind::Delta | FrameKind::Recovery => &[0, 0, 0, 1, 0x61],
     };
     EncodedFrame {
         data: [head, &vec![0xa5; bytes]].concat().into(),

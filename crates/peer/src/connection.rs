@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use farwheel_proto::rate::{Reason, Target, Verdict};
-use farwheel_proto::video::{Bitrate, EncodedFrame};
+use farwheel_proto::video::{Bitrate, EncodedFrame, FrameKind};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::config::{Config, Manners, Video};
@@ -137,6 +137,10 @@ impl Connection {
     /// Sends a picture that was encoded for another connection's link, unless this one has no room for it; then this one
     /// and all up to the next key frame are left out.
     pub fn offer_frame(&self, frame: EncodedFrame) -> Sent {
+        // Made for the other's anchors.
+        if frame.kind == FrameKind::Recovery && self.shared.pictures().awaits_key() {
+            return Sent::AwaitingKey;
+        }
         match self.admit_frame() {
             // A lower rate than the stream's is no reason: half of the pictures are none.
             Some(Verdict::Encode { .. } | Verdict::Skip(Reason::FrameRate)) => self.send_frame(frame),
@@ -163,6 +167,31 @@ impl Connection {
     pub fn link(&self) -> Option<Link> {
         let uplink = self.shared.uplink.as_ref()?.lock();
         Some(Link { status: uplink.status(Instant::now()), target: uplink.target() })
+    }
+
+    /// The receiver holds anchors: where the feedback shows that a picture will not be whole in time, a recovery is
+    /// ordered.
+    pub fn allow_recoveries(&self) {
+        if let Some(uplink) = &self.shared.uplink {
+            uplink.lock().allow_recoveries();
+        }
+    }
+
+    /// Whether the next picture shall be a recovery; that is told once.
+    pub fn take_recovery_order(&self) -> bool {
+        self.shared.uplink.as_ref().is_some_and(|uplink| uplink.lock().orders().take())
+    }
+
+    /// Whether a recovery that was ordered may not have arrived yet.
+    pub fn awaits_recovery(&self) -> bool {
+        self.shared.uplink.as_ref().is_some_and(|uplink| uplink.lock().orders().is_under_way(Instant::now()))
+    }
+
+    /// Notes that the next picture is a recovery for another reason than an order.
+    pub fn note_recovery(&self) {
+        if let Some(uplink) = &self.shared.uplink {
+            uplink.lock().orders().handle_recovery_ordered(Instant::now());
+        }
     }
 
     /// Changes the most to send.

@@ -119,6 +119,11 @@ impl Pictures {
         FrameQueued::Yes
     }
 
+    /// Whether all but a key frame is of no use to a receiver that holds none of the anchors.
+    pub(crate) fn awaits_key(&self) -> bool {
+        self.awaiting == Awaiting::Key
+    }
+
     /// Leaves out all up to the next key frame.
     pub(crate) fn break_off(&mut self) {
         self.awaiting = Awaiting::Key;

@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use farwheel_proto::rate::{self, Command, Controller, Pacer, Verdict};
+use farwheel_proto::rate::{self, Command, Controller, Copy, Orders, Pacer, Verdict};
 use farwheel_proto::rtp::Payload;
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
@@ -42,7 +42,9 @@ const OVERHEAD_BYTES: usize = 12 + 8 + 16 + 28;
 #[derive(Debug)]
 pub(crate) struct Uplink {
     controller: Controller,
-    pacer: Pacer<rtp::Packet>,
+    pacer: Pacer<Leaving>,
+    orders: Orders,
+    entries: Entries,
     stream: Option<Stream>,
     kept: Kept,
     feedback: twcc::Reader,
@@ -52,6 +54,24 @@ pub(crate) struct Uplink {
     seen_at: Instant,
     /// Leaving, each with its time.
     out: VecDeque<(rtp::Packet, Instant)>,
+}
+
+/// A packet in the pacer.
+#[derive(Debug)]
+struct Leaving {
+    packet: rtp::Packet,
+    /// Number of the original in its stream.
+    sequence: u16,
+    copy: Copy,
+}
+
+/// Where the receiver can go on after pictures that it has lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entries {
+    /// With a key frame, as every receiver.
+    Keys,
+    /// With a recovery, too.
+    Recoveries,
 }
 
 /// What was negotiated for the video.
@@ -69,6 +89,8 @@ impl Uplink {
         let controller = Controller::new(config, now);
         Self {
             pacer: Pacer::new(controller.pace()),
+            orders: Orders::default(),
+            entries: Entries::Keys,
             controller,
             stream: None,
             kept: Kept::new(),
@@ -105,12 +127,29 @@ impl Uplink {
         self.repairs
     }
 
+    /// The receiver can go on with a recovery: from now on one is ordered where a picture will not be whole in time.
+    pub(crate) const fn allow_recoveries(&mut self) {
+        self.entries = Entries::Recoveries;
+    }
+
+    /// What came of the losses so far.
+    pub(crate) const fn orders(&mut self) -> &mut Orders {
+        &mut self.orders
+    }
+
     fn handle_packet(&mut self, packet: rtp::Packet, now: Instant) {
-        if Payload::parse(&packet.payload).is_ok_and(|payload| payload.opens_key_frame()) {
-            self.kept.handle_fresh_start(packet.header.sequence_number);
+        let sequence = packet.header.sequence_number;
+        let is_fresh_start = Payload::parse(&packet.payload).is_ok_and(|payload| match self.entries {
+            Entries::Keys => payload.opens_key_frame(),
+            Entries::Recoveries => payload.opens_key_frame() || payload.opens_recovery().is_some(),
+        });
+        if is_fresh_start {
+            self.kept.handle_fresh_start(sequence);
+            self.orders.handle_fresh_start(sequence);
         }
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
-        if let Err(full) = self.pacer.push_frame([(packet, bytes)]) {
+        let leaving = Leaving { packet, sequence, copy: Copy::Original };
+        if let Err(full) = self.pacer.push_frame([(leaving, bytes)]) {
             // The receiver misses it and asks for a key frame.
             tracing::debug!(%full, "packet dropped");
         }
@@ -125,7 +164,7 @@ impl Uplink {
         for sequence in nack.nacks.iter().flat_map(|pair| pair.packet_list()) {
             if let Some(packet) = self.kept.repair(sequence, round_trip, now) {
                 self.repairs += 1;
-                self.push_repair(packet);
+                self.push_repair(packet, Copy::Repair);
             }
         }
         self.release(now);
@@ -134,6 +173,13 @@ impl Uplink {
     fn handle_feedback(&mut self, feedback: &TransportLayerCc, now: Instant) {
         let report = self.feedback.read(feedback);
         self.controller.handle_report(&report, now);
+        match self.entries {
+            Entries::Keys => {}
+            Entries::Recoveries => {
+                self.orders.set_round_trip(self.controller.status(now).round_trip);
+                self.orders.handle_report(&report, now);
+            }
+        }
         self.obey(now);
     }
 
@@ -141,11 +187,15 @@ impl Uplink {
         if self.controller.poll_timeout().is_some_and(|at| at <= now) {
             self.controller.handle_timeout(now);
         }
+        if self.orders.poll_timeout().is_some_and(|at| at <= now) {
+            self.orders.handle_timeout(now);
+        }
         self.obey(now);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.controller.poll_timeout(), self.pacer.poll_timeout(self.seen_at)].into_iter().flatten().min()
+        let pacer = self.pacer.poll_timeout(self.seen_at);
+        [self.controller.poll_timeout(), self.orders.poll_timeout(), pacer].into_iter().flatten().min()
     }
 
     /// Carries out what the controller wants, and sends what is due.
@@ -156,7 +206,7 @@ impl Uplink {
                 Command::SetTarget(_) => {}
                 Command::Probe => {
                     if let Some(packet) = self.kept.for_probe() {
-                        self.push_repair(packet);
+                        self.push_repair(packet, Copy::Probe);
                     }
                 }
             }
@@ -165,7 +215,8 @@ impl Uplink {
         self.release(now);
     }
 
-    fn push_repair(&mut self, packet: rtp::Packet) {
+    fn push_repair(&mut self, packet: rtp::Packet, copy: Copy) {
+        let sequence = packet.header.sequence_number;
         let packet = match self.stream.and_then(|stream| stream.repairs) {
             Some((ssrc, payload_type)) => {
                 // RFC 4588 section 4: the original number goes before the payload.
@@ -187,7 +238,7 @@ impl Uplink {
             None => packet,
         };
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
-        self.pacer.push_repair(packet, bytes);
+        self.pacer.push_repair(Leaving { packet, sequence, copy }, bytes);
     }
 
     fn release(&mut self, now: Instant) {
@@ -197,7 +248,8 @@ impl Uplink {
         }
     }
 
-    fn dispatch(&mut self, mut packet: rtp::Packet, now: Instant) {
+    fn dispatch(&mut self, leaving: Leaving, now: Instant) {
+        let Leaving { mut packet, sequence, copy } = leaving;
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
         if self.stream.is_some_and(|stream| stream.ssrc == packet.header.ssrc) {
             self.kept.put(&packet);
@@ -211,6 +263,7 @@ impl Uplink {
                 number.marshal().is_ok_and(|bytes| packet.header.set_extension(id, bytes.freeze()).is_ok());
             if is_numbered {
                 self.controller.handle_sent(self.number, bytes, now);
+                self.orders.handle_sent(self.number, sequence, copy, now);
             }
         }
         self.out.push_back((packet, now));

@@ -103,6 +103,26 @@ fn number(packet: &Packet) -> u16 {
     u16::from_be_bytes([bytes[0], bytes[1]])
 }
 
+/// All of these are missing but the last, which has arrived.
+fn missing(base: u16, count: u16) -> TransportLayerCc {
+    let run = |symbol, run_length| {
+        PacketStatusChunk::RunLengthChunk(RunLengthChunk {
+            type_tcc: StatusChunkTypeTcc::RunLengthChunk,
+            packet_status_symbol: symbol,
+            run_length,
+        })
+    };
+    let arrived = SymbolTypeTcc::PacketReceivedSmallDelta;
+    TransportLayerCc {
+        base_sequence_number: base,
+        packet_status_count: count + 1,
+        reference_time: 100,
+        packet_chunks: vec![run(SymbolTypeTcc::PacketNotReceived, count), run(arrived, 1)],
+        recv_deltas: vec![RecvDelta { type_tcc_packet: arrived, delta: 0 }],
+        ..Default::default()
+    }
+}
+
 fn report(base: u16, count: u16, delta_us: i64) -> TransportLayerCc {
     let symbol = SymbolTypeTcc::PacketReceivedSmallDelta;
     TransportLayerCc {
@@ -164,6 +184,49 @@ fn a_request_for_another_stream_or_an_unknown_packet_is_not_answered() {
     let nacks = vec![NackPair { packet_id: 1, lost_packets: 0xffff }];
     rig.read(TransportLayerNack { sender_ssrc: 0, media_ssrc: 99, nacks });
     assert_eq!(rig.leave_within(Duration::from_millis(50)).len(), 0);
+}
+
+#[test]
+fn a_lost_repair_orders_a_recovery_for_a_receiver_that_can_use_one() {
+    for (is_allowed, want) in [(true, true), (false, false)] {
+        let mut rig = Rig::new();
+        if is_allowed {
+            rig.uplink().allow_recoveries();
+        }
+        rig.write(2);
+        let left = rig.leave_within(Duration::from_millis(20));
+        rig.nack(1);
+        let repair = rig.leave_within(Duration::from_millis(20));
+        assert!(!rig.uplink().orders().take());
+        // One more leaves and arrives, so that a report tells of the repair.
+        rig.write(1);
+        rig.leave_within(Duration::from_millis(20));
+        rig.read(missing(number(&left[0]), 1));
+        rig.read(missing(number(&repair[0]), 1));
+        assert_eq!(rig.uplink().orders().take(), want);
+    }
+}
+
+#[test]
+fn nothing_before_a_recovery_is_repaired_for_a_receiver_that_can_use_it() {
+    for (is_allowed, repairs) in [(true, 0), (false, 1)] {
+        let mut rig = Rig::new();
+        if is_allowed {
+            rig.uplink().allow_recoveries();
+        }
+        rig.write(1);
+        rig.sequence += 1;
+        let header =
+            rtp::Header { version: 2, ssrc: SSRC, sequence_number: rig.sequence, ..Default::default() };
+        let note = farwheel_proto::anchor::Anchor(3).note();
+        let tagged = rig.tagged(Packet::Rtp(rtp::Packet { header, payload: note.to_vec().into() }));
+        rig.tap.handle_write(tagged).unwrap();
+        rig.leave_within(Duration::from_millis(20));
+        rig.nack(1);
+        assert_eq!(rig.leave_within(Duration::from_millis(20)).len(), repairs);
+        rig.nack(2);
+        assert_eq!(rig.leave_within(Duration::from_millis(20)).len(), 1);
+    }
 }
 
 #[test]

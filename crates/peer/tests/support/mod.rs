@@ -8,6 +8,7 @@ use farwheel_peer::{
     Admission, Bind, Camera, Channel, Config, Connection, Event, Events, Frames, LinkState, Manners, Signal,
     Video,
 };
+use farwheel_proto::anchor::Anchor;
 use farwheel_proto::video::{Bitrate, EncodedFrame, FrameKind, MediaTime, Size};
 
 /// Long enough for a busy machine; a test that waits this long has failed.
@@ -135,6 +136,7 @@ pub(crate) fn picture(number: u32, kind: FrameKind, bytes: usize) -> EncodedFram
             [&[0, 0, 0, 1, 0x67, 0x42, 0xe0, 0x1f, 0, 0, 0, 1, 0x68, 0xce][..], &slice(0x65)].concat()
         }
         FrameKind::Delta => slice(0x61),
+        FrameKind::Recovery => [&[0, 0, 0, 1][..], &Anchor(number).note(), &slice(0x61)].concat(),
     };
     EncodedFrame {
         data: data.into(),
