@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use farwheel_peer::{Channel, ConnId, Connection, Event, Events, LinkState, Signal};
+use farwheel_proto::control::ReceiverReport;
 use farwheel_proto::control::probe::{Ping, Pong};
 use tokio::sync::mpsc;
 use tracing::{debug, trace};
 
 use super::Shared;
 use crate::control::{Command, Path, PeerId};
+use crate::video::Wish;
 
 /// What a connection tells the room.
 #[derive(Debug)]
@@ -60,7 +62,13 @@ pub async fn forward(
                             connection.send(Channel::Telemetry, Bytes::copy_from_slice(&pong.encode())).ok();
                         }
                     }
-                    Err(error) => debug!(%peer, %error, "ping refused"),
+                    Err(not_ping) => match ReceiverReport::decode(&data) {
+                        Ok(report) => {
+                            trace!(%peer, ?report, "receiver report");
+                            shared.fanout.handle_report(conn, report);
+                        }
+                        Err(error) => debug!(%peer, %not_ping, %error, "telemetry datagram refused"),
+                    },
                 }
                 continue;
             }
@@ -70,7 +78,10 @@ pub async fn forward(
                 continue;
             }
             Event::KeyframeRequested => {
-                shared.video.request_keyframe(shared.wish_of(&peer));
+                match shared.wish_of(&peer) {
+                    Wish::Leader => shared.video.handle_loss(),
+                    Wish::Follower => shared.video.request_keyframe(Wish::Follower),
+                }
                 continue;
             }
             Event::State(state) => {

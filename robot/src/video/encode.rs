@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use farwheel_media::VideoFrame;
-use farwheel_media::encode::{self, Encoder, Slices, Target};
+use farwheel_media::encode::{self, Encoder, Order, Slices, Target};
 use farwheel_media::slot::{Slot, Taken};
 use farwheel_peer::ConnId;
 use farwheel_proto::control::telemetry::CameraStatus;
 use farwheel_proto::rate::{self, Verdict};
 use farwheel_proto::video::{Bitrate, FrameKind};
-use tracing::{info, trace, warn};
+use tracing::{debug, info, trace, warn};
 
 use super::{Fanout, KeyWishes, Stages, Viewer, Wish};
 use crate::camera::Cameras;
@@ -47,6 +47,7 @@ pub struct Parts {
 pub struct Board {
     key_wanted: AtomicBool,
     key_wanted_by_follower: AtomicBool,
+    leader_lost: AtomicBool,
     target: Mutex<Option<Target>>,
     skipped: AtomicU32,
     camera: AtomicU8,
@@ -62,6 +63,11 @@ impl Board {
             Wish::Follower => &self.key_wanted_by_follower,
         };
         wanted.store(true, Ordering::Release);
+    }
+
+    /// The leader has lost pictures for good: a recovery helps it, or else a key frame.
+    pub fn handle_loss(&self) {
+        self.leader_lost.store(true, Ordering::Release);
     }
 
     /// What the encoder aims at; `None` before the first picture.
@@ -118,8 +124,8 @@ impl EncodeThread {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = thread::spawn("encode", Urgency::Media, move || {
-            Encode { parts, encoder, wishes: KeyWishes::default(), limited: None, encoded_at: None }
-                .run(&told);
+            let (wishes, limited) = (KeyWishes::default(), None);
+            Encode { parts, encoder, wishes, limited, encoded_at: None, recovered_at: None }.run(&told);
         })
         .context("start the encode thread")?;
         Ok(Self { stop, thread: Some(thread) })
@@ -143,6 +149,8 @@ struct Encode {
     limited: Option<(ConnId, Bitrate)>,
     /// When a picture was last encoded.
     encoded_at: Option<Instant>,
+    /// When a loss that the leader told of was last answered with a recovery.
+    recovered_at: Option<Instant>,
 }
 
 impl Encode {
@@ -234,6 +242,7 @@ impl Encode {
         if self.parts.board.key_wanted_by_follower.swap(false, Ordering::AcqRel) {
             self.wishes.handle_request(Wish::Follower);
         }
+        self.handle_losses(leader, taken_at);
         let gap = self.encoded_at.map(|at| taken_at.saturating_duration_since(at));
         let interval = Duration::from_secs(1) / self.encoder.target().fps.max(1);
         if gap.is_some_and(|gap| gap > GAP_MAX.max(interval * 4)) {
@@ -267,6 +276,30 @@ impl Encode {
         Ok(())
     }
 
+    /// Makes the picture a recovery where the leader needs one and has an anchor. Followers may not hold it; they ask for
+    /// a key frame.
+    fn handle_losses(&mut self, leader: &Viewer, now: Instant) {
+        let report = leader.said.report().unwrap_or_default();
+        self.encoder.handle_held(&report.held.anchors().collect::<Vec<_>>());
+        // The loss may yet be repaired: without an anchor the leader is left to ask.
+        if leader.connection.take_recovery_order() {
+            debug!(order = ?self.encoder.order_recovery(), "recovery ordered by the link");
+        }
+        if !self.parts.board.leader_lost.swap(false, Ordering::AcqRel) || leader.connection.awaits_recovery()
+        {
+            return;
+        }
+        let has_failed =
+            self.recovered_at.is_some_and(|at| now.saturating_duration_since(at) < RECOVERY_TRUST);
+        if !has_failed && self.encoder.order_recovery() == Order::Taken {
+            debug!("recovery ordered by the leader");
+            leader.connection.note_recovery();
+            self.recovered_at = Some(now);
+        } else {
+            self.wishes.handle_request(Wish::Leader);
+        }
+    }
+
     fn tell_cameras(&self) {
         let cameras = &self.parts.cameras;
         self.parts.inbox.put_cameras(cameras.list(), Some(cameras.selected()));
@@ -276,5 +309,7 @@ impl Encode {
 /// A picture after a longer gap is a key frame: predicted from so long ago it has 100 to 124 kB at 720p, a key frame 11
 /// to 46 kB (measured on the moving test picture after 0.4 and 0.6 s; 13 kB after 0.2 s).
 const GAP_MAX: Duration = Duration::from_millis(250);
+/// Who asks again so soon after a recovery was not helped by it: the next answer is a key frame.
+const RECOVERY_TRUST: Duration = Duration::from_secs(1);
 /// How long the end, or the choice of another camera, waits at most.
 const LOOK: Duration = Duration::from_millis(50);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farwheel_peer::{ConnId, Connection, Sent};
+use farwheel_proto::control::ReceiverReport;
 use farwheel_proto::video::EncodedFrame;
 
 use crate::control::PeerId;
@@ -25,6 +26,28 @@ pub struct Viewer {
     pub connection: Arc<Connection>,
     /// A second way, for telemetry that its commands need, if there is one.
     pub beside: Option<Arc<Connection>>,
+    /// What it says of the pictures.
+    pub said: Arc<Said>,
+}
+
+/// The newest report of a viewer; browsers make none.
+#[derive(Debug, Default)]
+pub struct Said(Mutex<Option<ReceiverReport>>);
+
+impl Said {
+    /// The newest one.
+    pub fn report(&self) -> Option<ReceiverReport> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes one, unless a newer one was taken before.
+    fn put(&self, report: ReceiverReport) {
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_newer = |than: &ReceiverReport| report.sequence.wrapping_sub(than.sequence) as i32 > 0;
+        if newest.as_ref().is_none_or(is_newer) {
+            *newest = Some(report);
+        }
+    }
 }
 
 /// What became of a picture.
@@ -48,8 +71,11 @@ impl Fanout {
         let mut viewers = self.lock();
         let (own, others): (Vec<_>, Vec<_>) =
             viewers.iter().cloned().partition(|other| other.connection.conn() == connection.conn());
-        let beside = own.into_iter().find_map(|own| own.beside);
-        *viewers = others.into_iter().chain([Viewer { peer, connection, beside }]).collect();
+        let viewer = match own.into_iter().next() {
+            Some(known) => Viewer { peer, connection, ..known },
+            None => Viewer { peer, connection, beside: None, said: Arc::default() },
+        };
+        *viewers = others.into_iter().chain([viewer]).collect();
     }
 
     /// A second way stands beside the connection `main`, or none any more.
@@ -67,6 +93,14 @@ impl Fanout {
         let mut viewers = self.lock();
         if viewers.iter().any(|viewer| viewer.connection.conn() == conn) {
             *viewers = viewers.iter().filter(|viewer| viewer.connection.conn() != conn).cloned().collect();
+        }
+    }
+
+    /// A viewer tells what became of the pictures.
+    pub fn handle_report(&self, conn: ConnId, report: ReceiverReport) {
+        if let Some(viewer) = self.viewers().iter().find(|viewer| viewer.connection.conn() == conn) {
+            viewer.connection.allow_recoveries();
+            viewer.said.put(report);
         }
     }
 
@@ -102,5 +136,21 @@ impl Fanout {
 
     fn lock(&self) -> MutexGuard<'_, Arc<[Viewer]>> {
         self.viewers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_that_was_overtaken_is_not_taken() {
+        let said = Said::default();
+        let newest = |sequence| {
+            said.put(ReceiverReport { sequence, ..ReceiverReport::default() });
+            said.report().map(|report| report.sequence)
+        };
+        assert_eq!([newest(7), newest(6), newest(8)], [Some(7), Some(7), Some(8)]);
+        assert_eq!([newest(u32::MAX), newest(1 << 31)], [Some(8), Some(1 << 31)]);
     }
 }

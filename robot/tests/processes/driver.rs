@@ -13,7 +13,9 @@ use farwheel_proto::control::link_report::LinkReport;
 use farwheel_proto::control::place::{Outline, Place};
 use farwheel_proto::control::sender;
 use farwheel_proto::control::telemetry::{Fast, Slow};
-use farwheel_proto::control::{Axis, CommandSender, Flags, Intent, PathCounts, Status, Telemetry};
+use farwheel_proto::control::{
+    Axis, CommandSender, Flags, Intent, PathCounts, ReceiverReport, Status, Telemetry,
+};
 use farwheel_proto::video::EncodedFrame;
 use farwheel_robot::clock::monotonic_ns;
 use tokio::sync::mpsc;
@@ -75,6 +77,10 @@ pub(crate) enum Order {
     Close,
     /// Close the second one.
     CloseBeside,
+    /// Tell what became of the pictures.
+    Report(ReceiverReport),
+    /// Say that pictures are lost for good.
+    TellLoss,
 }
 
 /// A driver on a thread of its own; gone when dropped.
@@ -428,6 +434,11 @@ impl Task {
             Order::Send { main, beside } => self.sends = [main, beside],
             Order::Close => self.close(self.link.as_ref()),
             Order::CloseBeside => self.close(self.beside.as_ref()),
+            Order::Report(report) => {
+                let link = self.link.as_ref().expect("connected");
+                link.connection.send(Channel::Telemetry, Bytes::copy_from_slice(&report.encode())).unwrap();
+            }
+            Order::TellLoss => self.link.as_ref().expect("connected").connection.request_keyframe(),
         }
     }
 

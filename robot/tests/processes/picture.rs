@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use farwheel_media::decode::Decoder;
 use farwheel_media::test_picture::TestPicture;
+use farwheel_proto::control::ReceiverReport;
 use farwheel_proto::control::link_report::{Economy, MadeFor, Route};
+use farwheel_proto::control::receiver_report::Held;
 use farwheel_proto::control::telemetry::CameraStatus;
 use farwheel_proto::control::{Refusal, event::Body};
-use farwheel_proto::video::Size;
+use farwheel_proto::video::{FrameKind, Size};
 
 use crate::driver::{Driver, Order, View};
 use crate::harness::{PATIENCE, Robot, Server};
@@ -31,6 +33,39 @@ fn decoded_pictures_are_those_that_were_captured() {
     psnr.sort_by(f64::total_cmp);
     println!("PSNR of 60 pictures: worst {:.1} dB, median {:.1} dB", psnr[0], psnr[30]);
     assert!(psnr[0] > 30.0, "worst picture has {:.1} dB", psnr[0]);
+}
+
+#[test]
+fn who_says_that_it_holds_an_anchor_gets_a_recovery_and_who_does_not_a_key_frame() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let _robot = Robot::start(dir.path(), &server.url, &["--camera", "test", "--size", "640x360"]);
+    let driver = Driver::start(&server.url, "driver");
+    let pictures = driver.pictures();
+    let mut decoder = Decoder::new(Default::default());
+    let mut sequence = 0;
+    let mut report = |held| {
+        sequence += 1;
+        driver.order(Order::Report(ReceiverReport { sequence, held, ..ReceiverReport::default() }));
+    };
+    // Decodes all, tells of its anchors and of a loss with each picture, until an entry of this kind comes.
+    let mut until = |kind: FrameKind, tell: &mut dyn FnMut(&Decoder)| {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            let frame = pictures.recv_timeout(PATIENCE).expect("pictures keep coming");
+            let decoded = decoder.decode(&frame.data, Instant::now());
+            if frame.kind == kind && decoded.is_ok() {
+                return;
+            }
+            assert!(decoded.is_ok() || frame.kind == FrameKind::Delta, "{:?} does not decode", frame.kind);
+            tell(&decoder);
+            driver.order(Order::TellLoss);
+        }
+        panic!("no picture of kind {kind:?} in {} s", PATIENCE.as_secs());
+    };
+    until(FrameKind::Key, &mut |_| {});
+    until(FrameKind::Recovery, &mut |decoder| report(decoder.held().collect()));
+    until(FrameKind::Key, &mut |_| report(Held::default()));
 }
 
 #[test]

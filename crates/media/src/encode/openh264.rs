@@ -13,8 +13,9 @@ use openh264_sys2::{
     ENCODER_OPTION_RC_MODE, ENCODER_OPTION_TRACE_LEVEL, ISVCEncoder, ISVCEncoderVtbl, LEVEL_3_1,
     LOW_COMPLEXITY, LTR_MARKING_FAILED, LTR_MARKING_SUCCESS, LTR_RECOVERY_REQUEST, MEDIUM_COMPLEXITY,
     PRO_BASELINE, RC_BITRATE_MODE, RC_MODES, RC_OFF_MODE, SBitrateInfo, SEncParamExt, SFrameBSInfo,
-    SLTRMarkingFeedback, SLTRRecoverRequest, SM_FIXEDSLCNUM_SLICE, SM_SINGLE_SLICE, SPATIAL_LAYER_0, SPATIAL_LAYER_ALL,
-    SSourcePicture, WELS_LOG_QUIET, videoFormatI420, videoFrameTypeIDR, videoFrameTypeSkip,
+    SLTRMarkingFeedback, SLTRRecoverRequest, SM_FIXEDSLCNUM_SLICE, SM_SINGLE_SLICE, SPATIAL_LAYER_0,
+    SPATIAL_LAYER_ALL, SSourcePicture, WELS_LOG_QUIET, videoFormatI420, videoFrameTypeIDR,
+    videoFrameTypeSkip,
 };
 
 use super::anchors::{Anchors, Next, Outcome};
