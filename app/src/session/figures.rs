@@ -53,6 +53,7 @@ pub struct Figures {
     arrivals: Window,
     shown: Window,
     robot_stages: (Duration, Duration),
+    newest_shown: Option<FrameId>,
     psnr: (f64, u32),
     totals: Totals,
 }
@@ -111,6 +112,7 @@ impl Figures {
             arrivals: Window::default(),
             shown: Window::default(),
             robot_stages: (Duration::ZERO, Duration::ZERO),
+            newest_shown: None,
             psnr: (0.0, 0),
             totals: Totals::default(),
         }
@@ -149,6 +151,7 @@ impl Figures {
     pub fn handle_shown(&mut self, id: FrameId, at: Instant) {
         let Some(picture) = self.recent.iter().rev().find(|p| p.id == id).copied() else { return };
         self.totals.shown += 1;
+        self.newest_shown = Some(id);
         self.totals.first_picture.get_or_insert(at.saturating_duration_since(self.started));
         self.shown.add(at, 1);
         let present = at.saturating_duration_since(picture.decoded_at);
@@ -198,6 +201,11 @@ impl Figures {
     /// Takes the likeness of one picture to what was sent, in dB.
     pub fn handle_psnr(&mut self, psnr_db: f64) {
         self.psnr = (self.psnr.0 + psnr_db, self.psnr.1 + 1);
+    }
+
+    /// The pictures decoded last and shown last.
+    pub fn newest(&self) -> (Option<FrameId>, Option<FrameId>) {
+        (self.recent.back().map(|picture| picture.id), self.newest_shown)
     }
 
     /// Age of the picture shown; none before the first.

@@ -21,6 +21,7 @@ pub mod record;
 mod runtime;
 pub mod second_path;
 mod status;
+mod tell;
 pub mod video;
 mod why;
 mod worker;

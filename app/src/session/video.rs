@@ -3,18 +3,20 @@
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use farwheel_media::decode::{self, Decoder};
 use farwheel_media::slot::Taken;
 use farwheel_media::strip::{self, Stamp};
 use farwheel_media::test_picture::TestPicture;
 use farwheel_media::{self as media, VideoFrame};
-use farwheel_peer::{Connection, Frames};
+use farwheel_peer::{Channel, Connection, Frames};
 use farwheel_proto::clock::ClockSync;
 use farwheel_proto::video::{EncodedFrame, Size};
 
 use super::figures::{Decoded, Figures};
 use super::hands::{self, lock};
 use super::record::Recorder;
+use super::tell::{News, Teller};
 use crate::render::slot::{Picture, Slot};
 
 /// When a picture counts as shown.
@@ -52,20 +54,29 @@ pub(super) struct Setup {
 pub(super) fn spawn(mut frames: Frames, connection: Weak<Connection>, setup: Setup) -> std::io::Result<()> {
     std::thread::Builder::new().name("decode".into()).spawn(move || {
         let mut decoder = Decoder::new(decode::Config::default());
+        let mut teller = Teller::default();
         while let Some(frame) = frames.blocking_recv() {
-            setup.decode(&mut decoder, &frame, &connection);
+            setup.decode(&mut decoder, &mut teller, &frame, &connection);
+            setup.tell(&decoder, &mut teller, &connection);
         }
     })?;
     Ok(())
 }
 
 impl Setup {
-    fn decode(&self, decoder: &mut Decoder, frame: &EncodedFrame, connection: &Weak<Connection>) {
+    fn decode(
+        &self,
+        decoder: &mut Decoder,
+        teller: &mut Teller,
+        frame: &EncodedFrame,
+        connection: &Weak<Connection>,
+    ) {
         let begun_at = Instant::now();
         let captured = self.captured(frame);
         match decoder.decode(&frame.data, captured.unwrap_or(frame.arrived_at)) {
             Ok(picture) => {
                 let decoded_at = Instant::now();
+                teller.handle_decoded(picture.spent, decoded_at);
                 let id = frame.media_time.frame_id();
                 let stamped = match self.strip {
                     Strip::Read => strip::read(&picture.frame)
@@ -113,6 +124,20 @@ impl Setup {
                     connection.request_keyframe();
                 }
             }
+        }
+    }
+
+    /// Tells the robot what became of its pictures, if that is due.
+    fn tell(&self, decoder: &Decoder, teller: &mut Teller, connection: &Weak<Connection>) {
+        let ((decoded, shown), totals) = {
+            let figures = lock(&self.figures);
+            (figures.newest(), figures.totals())
+        };
+        let news = News { decoded, shown, totals, held: decoder.held().collect() };
+        if let (Some(report), Some(connection)) = (teller.report(news, Instant::now()), connection.upgrade())
+        {
+            // Lost like any lossy message when the connection is ending; the next one says the same.
+            connection.send(Channel::Telemetry, Bytes::copy_from_slice(&report.encode())).ok();
         }
     }
 
