@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use farwheel_proto::anchor::Anchor;
 use farwheel_proto::rate::Target;
 use farwheel_proto::video::{FrameKind, Size};
 use rand::rngs::StdRng;
@@ -16,8 +17,11 @@ const FOLLOW: f64 = 0.4;
 const KEY_SHARE: f64 = 8.0;
 /// A key frame at 1280x720 has 20.1 kB, whatever the rate; it shrinks with the picture.
 const KEY_BYTES_720P: f64 = 20_100.0;
-/// A recovery frame over a key frame: 6.1 kB and 20.1 kB.
-const RECOVERY_SHARE: f64 = 0.3;
+/// A recovery over a key frame, from an anchor five to ten pictures old: a fifth to a half (`media::encode` at 500 to 4000
+/// kbit/s).
+const RECOVERY_SHARE: f64 = 0.35;
+/// Frames that lie at least between two anchors.
+const ANCHOR_EVERY: u32 = 3;
 /// Encoding 1280x720.
 const TIME_720P: Duration = Duration::from_micros(5_800);
 const PIXELS_720P: f64 = 1280.0 * 720.0;
@@ -36,13 +40,26 @@ pub(super) struct Encoder {
     /// Bits per second that the rate control has reached.
     reached: f64,
     owed: Owed,
+    /// The anchor that the receiver holds.
+    held: Option<Anchor>,
+    /// The one that it is not yet known to hold, and the frames since.
+    pending: Option<(Anchor, u32)>,
+    since_anchor: u32,
     random: StdRng,
 }
 
 impl Encoder {
     pub(super) fn new(target: Target, seed: u64) -> Self {
         let random = StdRng::seed_from_u64(seed);
-        Self { target, reached: f64::from(target.bitrate.0), owed: Owed::Key, random }
+        Self {
+            target,
+            reached: f64::from(target.bitrate.0),
+            owed: Owed::Key,
+            held: None,
+            pending: None,
+            since_anchor: 0,
+            random,
+        }
     }
 
     pub(super) fn set_target(&mut self, target: Target) {
@@ -52,10 +69,24 @@ impl Encoder {
         self.target = target;
     }
 
-    /// The receiver gave a picture up.
-    pub(super) fn order_recovery(&mut self) {
-        if self.owed == Owed::Delta {
+    /// Makes the next frame a key frame.
+    pub(super) fn order_key(&mut self) {
+        self.owed = Owed::Key;
+    }
+
+    /// Makes the next frame a recovery; false if the receiver holds no anchor.
+    pub(super) fn order_recovery(&mut self) -> bool {
+        if self.owed == Owed::Delta && self.held.is_some() {
             self.owed = Owed::Recovery;
+        }
+        self.held.is_some()
+    }
+
+    /// The receiver has decoded this frame.
+    pub(super) fn handle_decoded(&mut self, frame: Anchor) {
+        if self.pending.is_some_and(|(pending, _)| pending == frame) {
+            self.held = Some(frame);
+            self.pending = None;
         }
     }
 
@@ -64,8 +95,8 @@ impl Encoder {
         TIME_720P.mul_f64(self.target.size.pixels() as f64 / PIXELS_720P)
     }
 
-    /// The next frame. A key frame takes no account of the limit: its content decides.
-    pub(super) fn encode(&mut self, bytes_max: usize) -> (FrameKind, Bytes) {
+    /// The next frame, by this name. A key frame takes no account of the limit: its content decides.
+    pub(super) fn encode(&mut self, frame: Anchor, bytes_max: usize) -> (FrameKind, Bytes) {
         self.reached += (f64::from(self.target.bitrate.0) - self.reached) * FOLLOW;
         let mean = self.reached / 8.0 / f64::from(self.target.fps.max(1));
         let key = (mean * KEY_SHARE).min(KEY_BYTES_720P * share_of_720p(self.target.size));
@@ -74,12 +105,34 @@ impl Encoder {
         let spread = 1.0 + SPREAD * normal;
         let bytes = match self.owed {
             Owed::Key => key * spread,
-            Owed::Recovery => (key * RECOVERY_SHARE).max(mean).min(bytes_max as f64) * spread.min(1.0),
+            Owed::Recovery => (key * RECOVERY_SHARE).min(bytes_max as f64) * spread.min(1.0),
             Owed::Delta => (mean * spread).min(bytes_max as f64),
         };
-        let kind = if self.owed == Owed::Delta { FrameKind::Delta } else { FrameKind::Key };
+        let kind = match (self.owed, self.held) {
+            (Owed::Key, _) => FrameKind::Key,
+            (Owed::Recovery, Some(_)) => FrameKind::Recovery,
+            (Owed::Recovery | Owed::Delta, _) => FrameKind::Delta,
+        };
+        let coded = picture(kind, self.held, bytes as usize);
+        self.keep(frame, kind);
         self.owed = Owed::Delta;
-        (kind, picture(kind, bytes as usize))
+        (kind, coded)
+    }
+
+    /// As the encoder of `media` does: one anchor is pending at a time, and a recovery gives up on that.
+    fn keep(&mut self, frame: Anchor, kind: FrameKind) {
+        self.since_anchor += 1;
+        match kind {
+            FrameKind::Key => (self.held, self.pending, self.since_anchor) = (None, Some((frame, 0)), 0),
+            FrameKind::Recovery => self.pending = None,
+            FrameKind::Delta => {
+                self.pending =
+                    self.pending.map(|(anchor, age)| (anchor, age + 1)).filter(|(_, age)| *age < 30);
+                if self.pending.is_none() && self.since_anchor >= ANCHOR_EVERY {
+                    (self.pending, self.since_anchor) = (Some((frame, 0)), 0);
+                }
+            }
+        }
     }
 }
 
@@ -87,14 +140,15 @@ fn share_of_720p(size: Size) -> f64 {
     size.pixels() as f64 / PIXELS_720P
 }
 
-/// Annex B, with parameter sets before what can be decoded after a loss: to the assembler a recovery frame is a key
-/// frame.
-fn picture(kind: FrameKind, bytes: usize) -> Bytes {
-    let start: &[u8] = match kind {
-        FrameKind::Key => &[0, 0, 0, 1, 0x67, 0x42, 0, 0, 0, 1, 0x68, 0xce, 0, 0, 0, 1, 0x65],
-        FrameKind::Delta => &[0, 0, 0, 1, 0x41],
+/// Annex B, with parameter sets or a note before what can be decoded after a loss.
+fn picture(kind: FrameKind, from: Option<Anchor>, bytes: usize) -> Bytes {
+    let slice = [0, 0, 0, 1, 0x41];
+    let start: Vec<u8> = match (kind, from) {
+        (FrameKind::Key, _) => vec![0, 0, 0, 1, 0x67, 0x42, 0, 0, 0, 1, 0x68, 0xce, 0, 0, 0, 1, 0x65],
+        (FrameKind::Recovery, Some(anchor)) => [&[0, 0, 0, 1][..], &anchor.note(), &slice].concat(),
+        (FrameKind::Recovery | FrameKind::Delta, _) => slice.to_vec(),
     };
-    let mut data = start.to_vec();
-    data.resize(bytes.max(start.len() + 4), 0x55);
+    let mut data = start;
+    data.resize(bytes.max(data.len() + 4), 0x55);
     data.into()
 }

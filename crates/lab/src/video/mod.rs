@@ -67,8 +67,19 @@ pub struct Scenario {
     pub bitrate_max: Bitrate,
     /// What decides.
     pub mode: Mode,
+    /// What helps after packets that are lost for good.
+    pub remedy: Remedy,
     /// Of loss and encoder.
     pub seed: u64,
+}
+
+/// What helps after packets that are lost for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// A recovery from an anchor that the receiver holds, ordered by the sender.
+    Recovery,
+    /// A key frame, when the receiver asks for it.
+    KeyFrame,
 }
 
 impl Scenario {
@@ -85,6 +96,7 @@ impl Scenario {
             fps: 30,
             bitrate_max: Bitrate::from_kbps(4000),
             mode: Mode::Full,
+            remedy: Remedy::Recovery,
             seed: 1,
         }
     }
@@ -251,6 +263,7 @@ impl<'a> World<'a> {
             Event::Down(Downward::Back(Back::RequestRecovery)) => {
                 self.sender.handle_recovery_request(instant)
             }
+            Event::Down(Downward::Back(Back::Decoded(media_time))) => self.sender.handle_decoded(media_time),
             Event::Report => {
                 self.again(FEEDBACK, Event::Report);
                 if let Some(report) = self.receiver.report() {
@@ -327,7 +340,7 @@ impl<'a> World<'a> {
         let bytes = match &back {
             // About two bytes of status and delta for each packet.
             Back::Report(report) => 80 + 2 * report.len(),
-            Back::Nack(_) | Back::RequestRecovery => 80,
+            Back::Nack(_) | Back::RequestRecovery | Back::Decoded(_) => 80,
         };
         self.down.send(Downward::Back(back), bytes, self.schedule.now());
     }

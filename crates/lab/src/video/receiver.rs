@@ -19,6 +19,8 @@ pub(super) enum Back {
     Report(Vec<Reported>),
     Nack(Vec<u16>),
     RequestRecovery,
+    /// What the receiver report tells: this picture was decoded.
+    Decoded(MediaTime),
 }
 
 #[derive(Debug)]
@@ -72,7 +74,10 @@ impl Receiver {
         let (mut back, mut pictures) = (Vec::new(), Vec::new());
         while let Some(command) = self.assembler.poll_command() {
             match command {
-                Command::Frame(frame) => pictures.push(frame.media_time),
+                Command::Frame(frame) => {
+                    back.push(Back::Decoded(frame.media_time));
+                    pictures.push(frame.media_time);
+                }
                 Command::Nack(sequences) => back.push(Back::Nack(sequences)),
                 Command::RequestKeyframe => back.push(Back::RequestRecovery),
             }

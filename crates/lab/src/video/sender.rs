@@ -3,21 +3,23 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use farwheel_proto::anchor::Anchor;
 use farwheel_proto::rate::{
-    Command, Config, Controller, PROBE_BYTES_MAX, Pacer, Reported, Status, Target, Verdict,
+    Command, Config, Controller, Copy, Orders, PROBE_BYTES_MAX, Pacer, Reported, Status, Target, Verdict,
 };
 use farwheel_proto::rtp::{Packet, payload};
 use farwheel_proto::video::{Bitrate, FrameKind, MediaTime};
 
 use super::encoder::Encoder;
-use super::{Mode, Scenario};
+use super::{Mode, Remedy, Scenario};
 
 /// RTP header with the transport-wide number, SRTP tag, UDP and IPv4.
 pub(super) const OVERHEAD_BYTES: usize = 12 + 8 + 10 + 28;
 /// Packets kept for repair: two seconds at 5 Mbit/s.
 const KEPT_MAX: usize = 1024;
-/// Time in which one recovery frame arrives, before another is worth it.
-const RECOVERY_EVERY: Duration = Duration::from_millis(300);
+/// Time between two key frames that are asked for, and from a recovery until a key frame helps instead.
+const KEY_EVERY: Duration = Duration::from_millis(300);
+const RECOVERY_TRUST: Duration = Duration::from_secs(1);
 /// Pace of a sender of fixed rate: a frame leaves within half its interval.
 const fn fixed_pace(bitrate: Bitrate) -> Bitrate {
     Bitrate(bitrate.0 * 2)
@@ -39,6 +41,8 @@ pub(super) enum Outgoing {
 #[derive(Debug)]
 pub(super) struct Sender {
     mode: Mode,
+    remedy: Remedy,
+    orders: Orders,
     controller: Controller,
     encoder: Encoder,
     pacer: Pacer<Item>,
@@ -50,6 +54,7 @@ pub(super) struct Sender {
     recovery_from: u64,
     frames: u64,
     recovered_at: Option<Instant>,
+    key_at: Option<Instant>,
     probes: usize,
     counters: Counters,
 }
@@ -66,6 +71,7 @@ pub(super) struct Counters {
 struct Item {
     packet: Packet,
     frame: u64,
+    copy: Copy,
 }
 
 #[derive(Debug)]
@@ -97,6 +103,8 @@ impl Sender {
         };
         Self {
             mode: scenario.mode,
+            remedy: scenario.remedy,
+            orders: Orders::default(),
             controller,
             encoder: Encoder::new(target, scenario.seed),
             pacer: Pacer::new(pace),
@@ -108,6 +116,7 @@ impl Sender {
             recovery_from: 0,
             frames: 0,
             recovered_at: None,
+            key_at: None,
             probes: 0,
             counters: Counters::default(),
         }
@@ -130,12 +139,16 @@ impl Sender {
 
     /// The frame is encoded.
     pub(super) fn handle_encoded(&mut self, media_time: MediaTime, bytes_max: usize) {
-        let (kind, data) = self.encoder.encode(bytes_max);
+        if self.orders.take() && self.encoder.order_recovery() {
+            self.counters.recoveries += 1;
+        }
+        let (kind, data) = self.encoder.encode(Anchor(media_time.0), bytes_max);
         self.controller.handle_encoded(data.len(), kind);
         self.frames += 1;
         self.counters.encoded += 1;
-        if kind == FrameKind::Key {
+        if kind != FrameKind::Delta {
             self.recovery_from = self.frames;
+            self.orders.handle_fresh_start(self.sequence);
         }
         let payloads = payload::split(&data, payload::PAYLOAD_BYTES_MAX);
         let last = payloads.len().saturating_sub(1);
@@ -150,15 +163,24 @@ impl Sender {
         self.sequence = self.sequence.wrapping_add(packets.len() as u16);
         let items = packets.into_iter().map(|packet| {
             let bytes = packet.payload.len() + OVERHEAD_BYTES;
-            (Item { packet, frame }, bytes)
+            (Item { packet, frame, copy: Copy::Original }, bytes)
         });
-        if self.pacer.push_frame(items).is_err() {
-            self.encoder.order_recovery();
+        if self.pacer.push_frame(items).is_err() && !self.encoder.order_recovery() {
+            self.encoder.order_key();
         }
     }
 
     pub(super) fn handle_report(&mut self, report: &[Reported], now: Instant) {
         self.controller.handle_report(report, now);
+        if self.remedy == Remedy::Recovery {
+            self.orders.set_round_trip(self.controller.status(now).round_trip);
+            self.orders.handle_report(report, now);
+        }
+    }
+
+    /// The receiver has decoded the picture of this time.
+    pub(super) fn handle_decoded(&mut self, media_time: MediaTime) {
+        self.encoder.handle_decoded(Anchor(media_time.0));
     }
 
     /// The receiver asks for packets: once a round trip each, and none of before the last recovery.
@@ -171,23 +193,38 @@ impl Sender {
                 self.counters.repairs += 1;
                 let (packet, frame) = (kept.packet.clone(), kept.frame);
                 let bytes = packet.payload.len() + OVERHEAD_BYTES;
-                self.pacer.push_repair(Item { packet, frame }, bytes);
+                self.pacer.push_repair(Item { packet, frame, copy: Copy::Repair }, bytes);
             }
         }
     }
 
-    /// The receiver gave a picture up; at most one recovery each 300 ms.
+    /// The receiver gave a picture up: a recovery helps, unless one is under way, or did not help just before.
     pub(super) fn handle_recovery_request(&mut self, now: Instant) {
-        if self.recovered_at.is_none_or(|at| at + RECOVERY_EVERY <= now) {
-            self.recovered_at = Some(now);
-            self.counters.recoveries += 1;
-            self.encoder.order_recovery();
+        let has_passed = |at: Option<Instant>, time: Duration| at.is_none_or(|at| at + time <= now);
+        match self.remedy {
+            Remedy::Recovery if self.orders.is_under_way(now) => {}
+            Remedy::Recovery
+                if has_passed(self.recovered_at, RECOVERY_TRUST) && self.encoder.order_recovery() =>
+            {
+                self.orders.handle_recovery_ordered(now);
+                self.recovered_at = Some(now);
+                self.counters.recoveries += 1;
+            }
+            Remedy::Recovery | Remedy::KeyFrame if has_passed(self.key_at, KEY_EVERY) => {
+                self.key_at = Some(now);
+                self.counters.recoveries += 1;
+                self.encoder.order_key();
+            }
+            Remedy::Recovery | Remedy::KeyFrame => {}
         }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         if self.controller.poll_timeout().is_some_and(|at| at <= now) {
             self.controller.handle_timeout(now);
+        }
+        if self.orders.poll_timeout().is_some_and(|at| at <= now) {
+            self.orders.handle_timeout(now);
         }
         while let Some(command) = self.controller.poll_command() {
             match (command, self.mode) {
@@ -206,22 +243,25 @@ impl Sender {
 
     /// The next packet that leaves at `now`, with its transport-wide number and its bytes.
     pub(super) fn poll_packet(&mut self, now: Instant) -> Option<(u16, Outgoing, usize)> {
-        let (outgoing, bytes) = if self.probes > 0 {
+        let (outgoing, bytes, sequence, copy) = if self.probes > 0 {
             self.probes -= 1;
-            (Outgoing::Probe, PROBE_BYTES)
+            (Outgoing::Probe, PROBE_BYTES, 0, Copy::Probe)
         } else {
-            let Item { packet, frame } = self.pacer.poll_packet(now)?;
+            let Item { packet, frame, copy } = self.pacer.poll_packet(now)?;
             let bytes = packet.payload.len() + OVERHEAD_BYTES;
             self.keep(&packet, frame);
-            (Outgoing::Video(packet), bytes)
+            let sequence = packet.sequence;
+            (Outgoing::Video(packet), bytes, sequence, copy)
         };
         self.number = self.number.wrapping_add(1);
         self.controller.handle_sent(self.number, bytes, now);
+        self.orders.handle_sent(self.number, sequence, copy, now);
         Some((self.number, outgoing, bytes))
     }
 
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        [self.controller.poll_timeout(), self.pacer.poll_timeout(now)].into_iter().flatten().min()
+        let pacer = self.pacer.poll_timeout(now);
+        [self.controller.poll_timeout(), self.orders.poll_timeout(), pacer].into_iter().flatten().min()
     }
 
     pub(super) fn status(&self, now: Instant) -> Status {
