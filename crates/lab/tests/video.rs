@@ -130,7 +130,9 @@ fn random_loss_is_repaired_without_flooding() {
     by_key_frames.sort_unstable();
     println!("longest freeze of each of 20 minutes: {longest:?} ms, with key frames {by_key_frames:?} ms");
     assert!(longest[17] <= 300, "{longest:?}");
-    assert!(longest[10] + 40 < by_key_frames[10], "{longest:?} and {by_key_frames:?}");
+    for rank in [10, 17, 19] {
+        assert!(longest[rank] < by_key_frames[rank], "{longest:?} and {by_key_frames:?}");
+    }
 }
 
 #[test]

@@ -397,9 +397,9 @@ fn bitrate_max(target: Target) -> c_int {
 
 /// What the library's picture parameter sets begin with.
 const QUANTISER_BASE: c_int = 26;
-/// How a recovery is quantised, unless pictures are quantised more coarsely anyway. At 1280x720 and 4 Mbit/s it then has 3
-/// to 12 kB and 44 to 49 dB, and as fine as the pictures before, 15 to 50 kB; the next picture makes up for it.
-const RECOVERY_QUANTISER: c_int = 30;
+/// How a recovery is quantised, unless pictures are quantised more coarsely anyway. At 1280x720 and 4 Mbit/s it then has 2
+/// to 7 kB and 43 to 48 dB, and as fine as the pictures before, 15 to 50 kB; the next picture makes up for it.
+const RECOVERY_QUANTISER: c_int = 32;
 /// Pictures that lie at least between two anchors.
 const ANCHOR_PERIOD: u32 = 2;
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
