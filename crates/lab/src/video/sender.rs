@@ -255,7 +255,7 @@ impl Sender {
         };
         self.number = self.number.wrapping_add(1);
         self.controller.handle_sent(self.number, bytes, now);
-        self.orders.handle_sent(self.number, sequence, copy, now);
+        self.orders.handle_sent(self.number, sequence, copy);
         Some((self.number, outgoing, bytes))
     }
 

@@ -263,7 +263,7 @@ impl Uplink {
                 number.marshal().is_ok_and(|bytes| packet.header.set_extension(id, bytes.freeze()).is_ok());
             if is_numbered {
                 self.controller.handle_sent(self.number, bytes, now);
-                self.orders.handle_sent(self.number, sequence, copy, now);
+                self.orders.handle_sent(self.number, sequence, copy);
             }
         }
         self.out.push_back((packet, now));

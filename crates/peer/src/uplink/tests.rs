@@ -187,7 +187,7 @@ fn a_request_for_another_stream_or_an_unknown_packet_is_not_answered() {
 }
 
 #[test]
-fn a_lost_repair_orders_a_recovery_for_a_receiver_that_can_use_one() {
+fn a_repair_lost_twice_orders_a_recovery_for_a_receiver_that_can_use_one() {
     for (is_allowed, want) in [(true, true), (false, false)] {
         let mut rig = Rig::new();
         if is_allowed {
@@ -196,7 +196,10 @@ fn a_lost_repair_orders_a_recovery_for_a_receiver_that_can_use_one() {
         rig.write(2);
         let left = rig.leave_within(Duration::from_millis(20));
         rig.nack(1);
+        rig.leave_within(Duration::from_millis(60));
+        rig.nack(1);
         let repair = rig.leave_within(Duration::from_millis(20));
+        assert_eq!(repair.len(), 1);
         assert!(!rig.uplink().orders().take());
         // One more leaves and arrives, so that a report tells of the repair.
         rig.write(1);

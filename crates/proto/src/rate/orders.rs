@@ -33,9 +33,13 @@ pub enum Copy {
 /// | the original | its repair | order |
 /// |---|---|---|
 /// | reported lost | under way | none, or at once from 150 ms of round trip on |
-/// | reported lost | not asked for in half a round trip | at once |
-/// | lost or unknown | reported lost, or asked for again | at once, while the second repair is under way |
+/// | reported lost | not asked for, twice over | after 1.3 round trips |
+/// | lost or unknown | reported lost, and not asked for again | after half a round trip |
+/// | lost or unknown | reported lost for the second time | at once |
 /// | any | reported arrived | none, one not yet taken is void |
+///
+/// While a second repair is under way there is none: 97 of 100 arrive where 3 of 100 are lost, and a recovery leaves out
+/// the pictures that it overtakes.
 ///
 /// A picture that leans on none before it ends the care for those. One order in each round trip and 40 ms: no sooner
 /// can be known what came of the recovery.
@@ -63,15 +67,10 @@ struct Sent {
 #[derive(Clone, Copy, Debug)]
 struct Lost {
     sequence: u16,
-    repair: Repair,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Repair {
-    /// An order is due then, if none leaves before.
-    AwaitedUntil(Instant),
-    /// One left, or an order was made without it.
-    Sent,
+    /// Repairs that left.
+    sent: u8,
+    /// When an order is due, if no other repair leaves before.
+    due: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +88,7 @@ impl Orders {
     }
 
     /// A packet left; `number` is the transport-wide one, `sequence` that of the original.
-    pub fn handle_sent(&mut self, number: u16, sequence: u16, copy: Copy, now: Instant) {
+    pub fn handle_sent(&mut self, number: u16, sequence: u16, copy: Copy) {
         if self.sent.back().is_some_and(|last| last.number.wrapping_add(1) != number) {
             self.sent.clear();
         }
@@ -99,10 +98,12 @@ impl Orders {
         self.sent.push_back(Sent { number, sequence, copy });
         if copy == Copy::Repair {
             match self.lost.iter_mut().find(|lost| lost.sequence == sequence) {
-                Some(Lost { repair: Repair::Sent, .. }) => self.want(now),
-                Some(lost) => lost.repair = Repair::Sent,
+                Some(lost) => {
+                    lost.sent = lost.sent.saturating_add(1);
+                    lost.due = None;
+                }
                 // Asked for before a report told of the loss.
-                None => self.follow(Lost { sequence, repair: Repair::Sent }),
+                None => self.follow(Lost { sequence, sent: 1, due: None }),
             }
         }
     }
@@ -125,11 +126,7 @@ impl Orders {
                     self.lost.retain(|lost| lost.sequence != sequence)
                 }
                 (None, Copy::Original) if is_useful => self.handle_lost(sequence, now),
-                (None, Copy::Repair) if is_useful => {
-                    if self.lost.iter().any(|lost| lost.sequence == sequence) {
-                        self.want(now);
-                    }
-                }
+                (None, Copy::Repair) if is_useful => self.handle_lost_repair(sequence, now),
                 (None, Copy::Original | Copy::Repair) => {}
             }
         }
@@ -140,8 +137,8 @@ impl Orders {
     pub fn handle_timeout(&mut self, now: Instant) {
         let mut is_due = false;
         for lost in &mut self.lost {
-            if matches!(lost.repair, Repair::AwaitedUntil(due) if due <= now) {
-                lost.repair = Repair::Sent;
+            if lost.due.is_some_and(|due| due <= now) {
+                lost.due = None;
                 is_due = true;
             }
         }
@@ -156,11 +153,7 @@ impl Orders {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let wanted = self.quiet_until.filter(|_| self.state == State::Wanted);
-        let awaited = self.lost.iter().filter_map(|lost| match lost.repair {
-            Repair::AwaitedUntil(due) => Some(due),
-            Repair::Sent => None,
-        });
-        awaited.chain(wanted).min()
+        self.lost.iter().filter_map(|lost| lost.due).chain(wanted).min()
     }
 
     /// Takes the order, if there is one: the next picture shall be a recovery.
@@ -188,11 +181,21 @@ impl Orders {
             return;
         }
         if self.round_trip > SIDE_BY_SIDE {
-            self.follow(Lost { sequence, repair: Repair::Sent });
+            self.follow(Lost { sequence, sent: 0, due: None });
             self.want(now);
         } else {
-            let due = now + REQUEST_MIN.max(self.round_trip / 2);
-            self.follow(Lost { sequence, repair: Repair::AwaitedUntil(due) });
+            // The receiver asks again 1.2 round trips after a request that was lost.
+            let due = Some(now + REQUEST_MIN.max(self.round_trip.mul_f64(1.3)));
+            self.follow(Lost { sequence, sent: 0, due });
+        }
+    }
+
+    fn handle_lost_repair(&mut self, sequence: u16, now: Instant) {
+        let wait = REQUEST_MIN.max(self.round_trip / 2);
+        match self.lost.iter_mut().find(|lost| lost.sequence == sequence) {
+            Some(lost) if lost.sent < 2 => lost.due = Some(now + wait),
+            Some(_) => self.want(now),
+            None => {}
         }
     }
 
@@ -261,12 +264,8 @@ mod tests {
         }
 
         fn send(&mut self, sequence: u16, copy: Copy) -> u16 {
-            self.send_at(0, sequence, copy)
-        }
-
-        fn send_at(&mut self, ms: u32, sequence: u16, copy: Copy) -> u16 {
             self.number = self.number.wrapping_add(1);
-            self.orders.handle_sent(self.number, sequence, copy, start() + MS * ms);
+            self.orders.handle_sent(self.number, sequence, copy);
             self.number
         }
 
@@ -299,36 +298,38 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_repair_orders_a_recovery_at_once() {
+    fn a_repair_lost_twice_orders_a_recovery_at_once() {
         for is_told_before in [true, false] {
             let mut rig = Rig::new(RTT);
             if is_told_before {
                 rig.report(number_of(107), false, 60);
             }
-            let repair = rig.send(107, Copy::Repair);
+            let first = rig.send(107, Copy::Repair);
             if !is_told_before {
                 rig.report(number_of(107), false, 65);
             }
-            rig.report(repair, false, 125);
-            assert_eq!([rig.takes(125), rig.takes(126)], [true, false], "{is_told_before}");
+            rig.report(first, false, 125);
+            let second = rig.send(107, Copy::Repair);
+            assert!(!rig.takes(190));
+            rig.report(second, false, 195);
+            assert_eq!([rig.takes(195), rig.takes(196)], [true, false], "{is_told_before}");
         }
     }
 
     #[test]
-    fn a_packet_that_is_asked_for_again_orders_a_recovery_at_once() {
+    fn a_lost_repair_that_is_not_asked_for_again_orders_a_recovery_after_half_a_round_trip() {
         let mut rig = Rig::new(RTT);
-        rig.send_at(60, 107, Copy::Repair);
-        assert!(!rig.takes(130));
-        rig.send_at(132, 107, Copy::Repair);
-        assert!(rig.takes(132));
+        let repair = rig.send(107, Copy::Repair);
+        rig.report(repair, false, 125);
+        assert_eq!([rig.takes(154), rig.takes(155), rig.takes(500)], [false, true, false]);
     }
 
     #[test]
-    fn a_loss_that_nobody_asks_about_orders_a_recovery_after_half_a_round_trip() {
+    fn a_loss_that_nobody_asks_about_orders_a_recovery_after_a_second_request_could_have_come() {
         let mut rig = Rig::new(RTT);
         rig.report(number_of(103), false, 60);
-        assert_eq!(rig.orders.poll_timeout(), Some(start() + MS * 90));
-        assert_eq!([rig.takes(89), rig.takes(90), rig.takes(500)], [false, true, false]);
+        assert_eq!(rig.orders.poll_timeout(), Some(start() + MS * 138));
+        assert_eq!([rig.takes(137), rig.takes(138), rig.takes(500)], [false, true, false]);
     }
 
     #[test]
@@ -341,11 +342,11 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_void_when_the_second_repair_arrives_before_it_is_taken() {
+    fn an_order_is_void_when_a_repair_arrives_before_it_is_taken() {
         let mut rig = Rig::new(RTT);
         let first = rig.send(107, Copy::Repair);
+        let second = rig.send(107, Copy::Repair);
         rig.report(first, false, 125);
-        let second = rig.send_at(127, 107, Copy::Repair);
         rig.report(second, true, 130);
         assert!(!rig.takes(130));
     }
@@ -353,11 +354,13 @@ mod tests {
     #[test]
     fn orders_are_a_round_trip_apart_and_the_later_one_is_not_forgotten() {
         let mut rig = Rig::new(RTT);
+        rig.send(101, Copy::Repair);
         let repair = rig.send(101, Copy::Repair);
         rig.report(repair, false, 100);
         assert!(rig.takes(100));
         rig.orders.handle_fresh_start(110);
         rig.send(110, Copy::Original);
+        rig.send(110, Copy::Repair);
         let repair = rig.send(110, Copy::Repair);
         rig.report(repair, false, 150);
         assert!(rig.orders.is_under_way(start() + MS * 199));
@@ -367,13 +370,14 @@ mod tests {
     #[test]
     fn nothing_before_a_fresh_start_counts() {
         let mut rig = Rig::new(RTT);
+        rig.send(101, Copy::Repair);
         let repair = rig.send(101, Copy::Repair);
         rig.orders.handle_fresh_start(105);
         rig.report(number_of(104), false, 100);
         rig.report(repair, false, 100);
         assert!(!rig.takes(500));
         rig.report(number_of(105), false, 500);
-        assert!(rig.takes(530));
+        assert!(rig.takes(578));
     }
 
     #[test]
@@ -397,8 +401,8 @@ mod tests {
             for (pause, value, action, flag) in steps {
                 ms += pause;
                 match action {
-                    0 => { rig.send_at(ms, 100 + value % 50, Copy::Original); }
-                    1 => { rig.send_at(ms, 100 + value % 50, Copy::Repair); }
+                    0 => { rig.send(100 + value % 50, Copy::Original); }
+                    1 => { rig.send(100 + value % 50, Copy::Repair); }
                     2 => rig.orders.handle_fresh_start(100 + value % 50),
                     3 => rig.report(value, flag, ms),
                     _ => rig.report(rig.number.wrapping_sub(value % 20), flag, ms),
