@@ -62,9 +62,9 @@ pub(crate) async fn receive(
     }
 }
 
-/// Carries what waits in the outbox to a channel. While the channel is stuck, commands take the detour if there is one,
-/// and other messages stay in the outbox, where newer datagrams replace older ones. While nothing is heard of the peer,
-/// other datagrams leave by [`spacing`].
+/// Carries what waits in the outbox to a channel. While the channel is stuck, messages stay in the outbox, where newer
+/// datagrams replace older ones. Where there is a detour, commands take that instead, and so do all datagrams while
+/// nothing is heard of the peer; without one they leave by [`spacing`] then.
 pub(crate) async fn send(
     channel: Channel,
     data_channel: Arc<dyn DataChannel>,
@@ -79,28 +79,30 @@ pub(crate) async fn send(
                 true => spacing(turns.silence(Instant::now())),
                 false => Duration::ZERO,
             };
-            if channel == Channel::Control
-                && let Some(detour) = shared.detour()
-                && (!spacing.is_zero() || detour::is_stuck(&*data_channel).await)
-            {
-                let Some(data) = shared.pop_message(channel) else { break };
-                if detour.send(&data).await {
-                    shared.stats().commands_detoured += 1;
-                }
-                continue;
-            }
-            if data_channel.writable().await.is_err() {
+            let detour = shared.detour().filter(|_| channel.is_lossy());
+            let is_silent = !spacing.is_zero();
+            let detour = match (detour, channel) {
+                (Some(detour), _) if is_silent => Some(detour),
+                (Some(detour), Channel::Control) if detour::is_stuck(&*data_channel).await => Some(detour),
+                _ => None,
+            };
+            if detour.is_none() && data_channel.writable().await.is_err() {
                 return;
             }
-            let data = if spacing.is_zero() {
-                shared.pop_message(channel)
-            } else {
+            // A command leaves at once wherever it can.
+            let data = if is_silent && (channel != Channel::Control || detour.is_none()) {
                 tokio::time::sleep_until((sent_at + spacing).into()).await;
                 shared.pop_newest_message(channel)
+            } else {
+                shared.pop_message(channel)
             };
             let Some(data) = data else { break };
             sent_at = Instant::now();
-            if let Err(error) = data_channel.send(BytesMut::from(data)).await {
+            if let Some(detour) = detour {
+                if detour.send(channel, &data).await {
+                    shared.stats().datagrams_detoured += 1;
+                }
+            } else if let Err(error) = data_channel.send(BytesMut::from(data)).await {
                 tracing::debug!(channel = channel.label(), %error, "message not sent");
                 return;
             }

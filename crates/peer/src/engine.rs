@@ -29,11 +29,12 @@ use webrtc::peer_connection::{
 use webrtc::rtp_transceiver::RtpSender;
 
 use crate::config::{Bind, CandidatePolicy, Config, Video};
+use crate::detour::Inlet;
 use crate::event::Channel;
 use crate::keyframe_requests::KeyframeRequests;
 use crate::turn_bridge::Plan;
 use crate::turns::{TurningRuntime, Turns};
-use crate::uplink::{SharedUplink, Tap};
+use crate::uplink::SharedUplink;
 
 /// Constrained baseline, level 3.1, fragments allowed: what every browser and every encoder of ours speaks.
 const H264_PARAMETERS: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
@@ -102,7 +103,8 @@ pub(crate) struct Sender {
 /// Builds a connection with its channels and its track, ready to negotiate.
 pub(crate) async fn build(
     config: &Config,
-    tap: Option<Tap>,
+    uplink: Option<&SharedUplink>,
+    inlet: Inlet,
     events: mpsc::Sender<EngineEvent>,
 ) -> Result<Engine, webrtc::error::Error> {
     let handler =
@@ -119,7 +121,7 @@ pub(crate) async fn build(
         CandidatePolicy::RelayOnly => runtime,
     };
     let mut media = media_engine()?;
-    let registry = interceptors(&mut media, tap)?;
+    let registry = interceptors(&mut media, uplink, inlet)?;
     let builder = PeerConnectionBuilder::new()
         .with_configuration(
             RTCConfigurationBuilder::new()
@@ -215,7 +217,11 @@ fn h264() -> RTCRtpCodec {
 
 /// Our own choice of the engine's interceptors: its NACK generator repeats without end, its pacer and estimator are
 /// not ours; the requests for repairs come from the frame assembler.
-fn interceptors(media: &mut MediaEngine, tap: Option<Tap>) -> Result<Registry, webrtc::error::Error> {
+fn interceptors(
+    media: &mut MediaEngine,
+    uplink: Option<&SharedUplink>,
+    inlet: Inlet,
+) -> Result<Registry, webrtc::error::Error> {
     for uri in [extmap::SDES_MID_URI, extmap::TRANSPORT_CC_URI] {
         media.register_header_extension(
             RTCRtpHeaderExtensionCapability { uri: uri.to_owned() },
@@ -227,9 +233,9 @@ fn interceptors(media: &mut MediaEngine, tap: Option<Tap>) -> Result<Registry, w
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().with_interval(FEEDBACK_INTERVAL).build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())
-        .with(Slot::from(KeyframeRequests::SLOT), KeyframeRequests::default());
-    Ok(match tap {
-        Some(tap) => registry.with(Slot::from(SharedUplink::SLOT), tap),
+        .with(Slot::from(KeyframeRequests::SLOT), KeyframeRequests::new(inlet));
+    Ok(match uplink {
+        Some(uplink) => registry.with(Slot::from(SharedUplink::SLOT), uplink.interceptor()),
         None => registry,
     })
 }

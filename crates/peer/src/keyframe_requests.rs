@@ -1,4 +1,4 @@
-//! Lets requests for key frames through to the sender of the pictures.
+//! Lets requests for key frames through to the sender of the pictures, and takes datagrams out of the RTCP.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -9,9 +9,11 @@ use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication
 use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
 
-/// Marks PLI and FIR for delivery; all other RTCP ends in the engine, whose interceptors have read it by then.
-#[derive(Default)]
+use crate::detour::Inlet;
+
+/// Takes out what came by the detour and marks PLI and FIR for delivery; all other RTCP ends in the engine, whose interceptors have read it by then.
 pub(crate) struct KeyframeRequests {
+    inlet: Inlet,
     read_queue: VecDeque<TaggedPacket>,
     write_queue: VecDeque<TaggedPacket>,
 }
@@ -19,6 +21,10 @@ pub(crate) struct KeyframeRequests {
 impl KeyframeRequests {
     /// After all that read RTCP, before the jitter buffer's place.
     pub(crate) const SLOT: usize = 12_500;
+
+    pub(crate) fn new(inlet: Inlet) -> Self {
+        Self { inlet, read_queue: VecDeque::new(), write_queue: VecDeque::new() }
+    }
 }
 
 impl Protocol<TaggedPacket, TaggedPacket, ()> for KeyframeRequests {
@@ -30,6 +36,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for KeyframeRequests {
 
     fn handle_read(&mut self, mut msg: TaggedPacket) -> Result<(), Self::Error> {
         if let Packet::Rtcp(packets) = &mut msg.message.packet {
+            self.inlet.take(packets);
             packets.retain(|packet| {
                 let packet = packet.as_any();
                 packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>()

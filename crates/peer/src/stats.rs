@@ -41,8 +41,8 @@ pub struct Stats {
     pub keyframes_requested: u64,
     /// Video packets sent again for a request.
     pub packets_repaired: u64,
-    /// Commands sent or received beside their channel, because that was stuck.
-    pub commands_detoured: u64,
+    /// Datagrams sent or received beside their channel, because that was stuck.
+    pub datagrams_detoured: u64,
     /// Why the sent pictures are what they are; `None` on a receiving side.
     pub link: Option<Link>,
     /// How the packets travel.

@@ -167,8 +167,7 @@ impl<'a> Task<'a> {
         let now = Instant::now();
         let (engine_events_tx, engine_events) = mpsc::channel(ENGINE_EVENTS_MAX);
         let inlet = Inlet::new(Arc::clone(&outlet.shared), outlet.events.clone());
-        let tap = outlet.shared.uplink.as_ref().map(|uplink| uplink.interceptor(Some(inlet)));
-        let engine = engine::build(config, tap, engine_events_tx.clone())
+        let engine = engine::build(config, outlet.shared.uplink.as_ref(), inlet, engine_events_tx.clone())
             .await
             .map_err(|error| Failure::Transport(error.to_string()))?;
         let mut addresses = addresses::watch();
@@ -383,7 +382,7 @@ impl<'a> Task<'a> {
             EngineEvent::Link(state) => self.handle_link(state).await,
             EngineEvent::Track(track) => {
                 let shared = Arc::clone(&self.outlet.shared);
-                shared.set_detour(Some(Detour::new(Arc::clone(&track))));
+                shared.set_detour(Some(Detour::Received(Arc::clone(&track))));
                 self.workers.spawn(video_in::receive(track, shared, self.frames.clone()));
                 Ok(())
             }
@@ -413,6 +412,7 @@ impl<'a> Task<'a> {
                     && let Some(sender) = self.engine.sender.clone()
                 {
                     let shared = Arc::clone(&self.outlet.shared);
+                    shared.set_detour(Some(Detour::Sent(Arc::clone(&sender.track))));
                     self.workers.spawn(video_out::send(sender.clone(), shared));
                     self.workers.spawn(video_out::listen(sender, self.outlet.events.clone()));
                     self.outlet.event(Event::KeyframeRequested);

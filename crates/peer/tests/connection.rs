@@ -58,8 +58,8 @@ async fn commands_do_not_wait_for_a_channel_that_gets_no_answers() {
         pair.until("each command", |pair| pair.robot.seen.iter().any(|event| is_command(event, datagram)))
             .await;
     }
-    assert_eq!(pair.app.connection.stats().commands_detoured, 2);
-    assert_eq!(pair.robot.connection.stats().commands_detoured, 2);
+    assert_eq!(pair.app.connection.stats().datagrams_detoured, 2);
+    assert_eq!(pair.robot.connection.stats().datagrams_detoured, 2);
 }
 
 fn is_command(event: &Event, datagram: &Bytes) -> bool {

@@ -30,7 +30,6 @@ use rtc::shared::TransportContext;
 use rtc::shared::error::Error;
 use rtc::shared::marshal::Marshal;
 
-use crate::detour::Inlet;
 use kept::Kept;
 
 /// Name of the transport-wide number among the header extensions.
@@ -287,15 +286,14 @@ impl SharedUplink {
     }
 
     /// As the engine's chain has it.
-    pub(crate) fn interceptor(&self, inlet: Option<Inlet>) -> Tap {
-        Tap { uplink: self.clone(), inlet, read_queue: VecDeque::new(), write_queue: VecDeque::new() }
+    pub(crate) fn interceptor(&self) -> Tap {
+        Tap { uplink: self.clone(), read_queue: VecDeque::new(), write_queue: VecDeque::new() }
     }
 }
 
 /// Leads the engine's packets through an [`Uplink`].
 pub(crate) struct Tap {
     uplink: SharedUplink,
-    inlet: Option<Inlet>,
     read_queue: VecDeque<TaggedPacket>,
     write_queue: VecDeque<TaggedPacket>,
 }
@@ -307,11 +305,8 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
     type Error = Error;
     type Time = Instant;
 
-    fn handle_read(&mut self, mut msg: TaggedPacket) -> Result<(), Self::Error> {
-        if let Packet::Rtcp(packets) = &mut msg.message.packet {
-            if let Some(inlet) = &self.inlet {
-                inlet.take(packets);
-            }
+    fn handle_read(&mut self, msg: TaggedPacket) -> Result<(), Self::Error> {
+        if let Packet::Rtcp(packets) = &msg.message.packet {
             for packet in packets {
                 let packet = packet.as_any();
                 if let Some(feedback) = packet.downcast_ref::<TransportLayerCc>() {

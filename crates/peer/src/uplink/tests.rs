@@ -24,7 +24,7 @@ impl Rig {
         let now = Instant::now();
         let camera = Camera { size: Size::new(1280, 720), fps: 30, bitrate_max: Bitrate::from_kbps(4000) };
         let uplink = SharedUplink::new(&config(camera, Duration::from_millis(25)), now);
-        let mut tap = uplink.interceptor(None);
+        let mut tap = uplink.interceptor();
         tap.bind_local_stream(&StreamInfo {
             ssrc: SSRC,
             ssrc_rtx: Some(REPAIR_SSRC),
