@@ -73,7 +73,11 @@ fn prove_neutral(config: &Config, dir: &RunDir) -> Result<String> {
         "the actuator's pulses are {:?} us, want {neutral:?}",
         reply.pulses_us
     );
-    Ok(format!("{}: answers after {ms} ms, pulses {:?} us, neutral at the end", config.drive.output, neutral))
+    Ok(format!(
+        "{} answers after {ms} ms, pulses {:?} us, neutral at the end",
+        config.drive.output.to_string().trim_end_matches(':'),
+        neutral
+    ))
 }
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);

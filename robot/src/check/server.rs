@@ -1,10 +1,12 @@
 //! The signalling server, and the STUN and TURN servers that it names.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use farwheel_peer::signaling::{Client, Event, IceServer, Role};
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UdpSocket};
 
 use super::{Item, block_on};
 use crate::config::Config;
@@ -60,49 +62,93 @@ async fn relays(servers: &[IceServer]) -> Vec<Item> {
     let mut items = Vec::new();
     for url in servers.iter().flat_map(|server| &server.urls) {
         items.push(match ask(url).await {
-            Ok(took) => Item::ok(NAME, format!("{url} answers in {:.1} ms", took.as_secs_f64() * 1000.0)),
+            Ok(found) => Item::ok(NAME, format!("{url} {found}")),
             Err(error) => Item::warning(NAME, format!("{url}: {error:#}")),
         });
     }
     items
 }
 
-/// Sends a binding request (RFC 8489), which TURN servers answer as well.
-async fn ask(url: &str) -> Result<Duration> {
-    let address = address_of(url)?;
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transport {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+/// Sends a binding request (RFC 8489), which TURN servers answer as well; behind TLS, looks whether somebody listens.
+async fn ask(url: &str) -> Result<String> {
+    let (address, transport) = address_of(url)?;
     let mut targets =
         tokio::net::lookup_host(&address).await.with_context(|| format!("look up {address}"))?;
     let target = targets.next().context("the name has no address")?;
+    let start = Instant::now();
+    match transport {
+        Transport::Udp => ask_over_udp(target).await?,
+        Transport::Tcp => within(ANSWER_WITHIN * ATTEMPTS, ask_over_tcp(target)).await?,
+        Transport::Tls => {
+            let connecting = TcpStream::connect(target);
+            within(ANSWER_WITHIN * ATTEMPTS, async { connecting.await.context("connect") }).await?;
+        }
+    }
+    let ms = start.elapsed().as_secs_f64() * 1000.0;
+    Ok(match transport {
+        Transport::Udp | Transport::Tcp => format!("answers in {ms:.1} ms"),
+        Transport::Tls => {
+            format!("listens, found in {ms:.1} ms; its certificate is looked at when it is used")
+        }
+    })
+}
+
+async fn within<T>(most: Duration, asking: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(most, asking).await.unwrap_or_else(|_| bail!("no answer over TCP"))
+}
+
+async fn ask_over_udp(target: SocketAddr) -> Result<()> {
     let local = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(local).await.context("open a UDP socket")?;
     socket.connect(target).await.context("no route")?;
     let transaction: [u8; 12] = rand::random();
     let request = binding_request(&transaction);
-    let start = Instant::now();
     for _ in 0..ATTEMPTS {
         socket.send(&request).await.context("send")?;
         let mut answer = [0; 1500];
         if let Ok(received) = tokio::time::timeout(ANSWER_WITHIN, socket.recv(&mut answer)).await {
             let length = received.context("receive")?;
             ensure!(is_answer(&answer[..length], &transaction), "something else than STUN answers");
-            return Ok(start.elapsed());
+            return Ok(());
         }
     }
     bail!("no answer over UDP")
 }
 
-/// `host:port` of a `stun:`, `turn:` or `turns:` URL.
-fn address_of(url: &str) -> Result<String> {
+async fn ask_over_tcp(target: SocketAddr) -> Result<()> {
+    let mut stream = TcpStream::connect(target).await.context("connect")?;
+    let transaction: [u8; 12] = rand::random();
+    stream.write_all(&binding_request(&transaction)).await.context("send")?;
+    // The header tells enough.
+    let mut answer = [0; 20];
+    stream.read_exact(&mut answer).await.context("receive")?;
+    ensure!(is_answer(&answer, &transaction), "something else than STUN answers");
+    Ok(())
+}
+
+/// `host:port` and transport of a `stun:`, `turn:` or `turns:` URL (RFC 7064, RFC 7065).
+fn address_of(url: &str) -> Result<(String, Transport)> {
     let (scheme, rest) = url.split_once(':').context("no URL")?;
-    let (host, transport) = rest.split_once('?').unwrap_or((rest, "transport=udp"));
-    ensure!(
-        matches!(scheme, "stun" | "turn") && transport == "transport=udp",
-        "only UDP is tried by this release"
-    );
+    let (host, transport) = rest.split_once('?').map_or((rest, None), |(host, query)| (host, Some(query)));
+    let transport = match (scheme, transport) {
+        ("stun", None) | ("turn", None | Some("transport=udp")) => Transport::Udp,
+        ("turn", Some("transport=tcp")) => Transport::Tcp,
+        ("turns", None | Some("transport=tcp")) => Transport::Tls,
+        _ => bail!("unknown transport; want stun:, turn: or turns:, over udp or tcp"),
+    };
+    let port = if transport == Transport::Tls { 5349 } else { 3478 };
     let has_port = host.rsplit_once(':').is_some_and(|(before, port)| {
         port.parse::<u16>().is_ok() && (!before.contains(':') || before.ends_with(']'))
     });
-    Ok(if has_port { host.to_owned() } else { format!("{host}:3478") })
+    Ok((if has_port { host.to_owned() } else { format!("{host}:{port}") }, transport))
 }
 
 fn binding_request(transaction: &[u8; 12]) -> [u8; 20] {
@@ -134,16 +180,24 @@ mod tests {
     #[test]
     fn urls_are_taken_apart() {
         for (url, want) in [
-            ("stun:example.org", Ok("example.org:3478")),
-            ("stun:example.org:19302", Ok("example.org:19302")),
-            ("turn:[::1]:5349?transport=udp", Ok("[::1]:5349")),
-            ("turn:[::1]", Ok("[::1]:3478")),
-            ("turn:example.org?transport=tcp", Err("only UDP is tried by this release")),
-            ("turns:example.org", Err("only UDP is tried by this release")),
+            ("stun:example.org", Ok(("example.org:3478", Transport::Udp))),
+            ("stun:example.org:19302", Ok(("example.org:19302", Transport::Udp))),
+            ("turn:[::1]:5349?transport=udp", Ok(("[::1]:5349", Transport::Udp))),
+            ("turn:[::1]", Ok(("[::1]:3478", Transport::Udp))),
+            ("turn:example.org?transport=tcp", Ok(("example.org:3478", Transport::Tcp))),
+            ("turns:example.org", Ok(("example.org:5349", Transport::Tls))),
+            ("turns:example.org:443?transport=tcp", Ok(("example.org:443", Transport::Tls))),
+            ("turns:example.org?transport=udp", Err("unknown transport")),
+            ("https://example.org", Err("unknown transport")),
             ("example.org", Err("no URL")),
         ] {
-            let got = address_of(url).map_err(|error| error.to_string());
-            assert_eq!(got.as_deref().map_err(String::as_str), want, "{url}");
+            let got = address_of(url);
+            match want {
+                Ok((address, transport)) => {
+                    assert_eq!(got.unwrap(), (address.to_owned(), transport), "{url}")
+                }
+                Err(want) => assert!(got.unwrap_err().to_string().starts_with(want), "{url}"),
+            }
         }
     }
 
