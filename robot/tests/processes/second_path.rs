@@ -1,5 +1,7 @@
 //! Commands by two connections of one driver.
 
+use std::path::Path;
+
 use farwheel_peer::ConnId;
 use farwheel_proto::control::Status;
 use farwheel_robot::drive::pulse_log::Line;
@@ -10,13 +12,7 @@ use crate::harness::{FULL_US, NEUTRAL, NEUTRAL_WITHIN, Robot, Server, THROTTLE, 
 #[test]
 fn commands_by_two_connections_count_once_and_either_of_them_is_enough() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
-    let robot = Robot::start(dir.path(), &server.url, &[]);
-    let driver = Driver::start(&server.url, "driver");
-    driver.take_the_wheel();
-    connect_beside(&driver);
-    driver.stick(1.0, 0.0);
-    robot.wait_full();
+    let (_server, robot, driver) = at_full_throttle(dir.path());
 
     // By both, by the second alone, by the first alone, by both again.
     for (main, beside) in [(true, true), (false, true), (true, false), (true, true)] {
@@ -51,13 +47,7 @@ fn commands_by_two_connections_count_once_and_either_of_them_is_enough() {
 #[test]
 fn the_end_of_the_first_connection_stops_the_car_whatever_the_second_brings() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
-    let robot = Robot::start(dir.path(), &server.url, &[]);
-    let driver = Driver::start(&server.url, "driver");
-    driver.take_the_wheel();
-    connect_beside(&driver);
-    driver.stick(1.0, 0.0);
-    robot.wait_full();
+    let (_server, robot, driver) = at_full_throttle(dir.path());
     let epoch = driver.view().lease;
     // What it says by the second one from here on is under the lease that it had.
     driver.order(Order::Pretend(epoch));
@@ -89,6 +79,18 @@ fn a_second_connection_beside_none_of_its_own_is_turned_away() {
     let view = driver.view();
     assert_eq!((view.links, view.connected, view.fast.unwrap().status), (1, true, Status::Armed));
     assert_eq!(robot.widths()[THROTTLE], FULL_US);
+}
+
+/// A car driven at full throttle by both paths.
+fn at_full_throttle(dir: &Path) -> (Server, Robot, Driver) {
+    let server = Server::start(dir);
+    let robot = Robot::start(dir, &server.url, &[]);
+    let driver = Driver::start(&server.url, "driver");
+    driver.take_the_wheel();
+    connect_beside(&driver);
+    driver.stick(1.0, 0.0);
+    robot.wait_full();
+    (server, robot, driver)
 }
 
 /// Has the driver connect beside its connection; the robot takes commands by it then.
