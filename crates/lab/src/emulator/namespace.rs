@@ -23,13 +23,21 @@ impl Namespace {
     pub fn create(name: &str) -> io::Result<Self> {
         ip(["netns", "add", name])?;
         let namespace = Self { name: name.to_owned() };
-        ip(["-n", name, "link", "set", "lo", "up"])?;
+        namespace.ip("link set lo up")?;
         Ok(namespace)
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Runs iproute2's `ip` on it, with the words of `arguments`.
+    ///
+    /// # Errors
+    /// What `ip` says against it.
+    pub fn ip(&self, arguments: &str) -> io::Result<()> {
+        ip(["-n", &self.name].into_iter().chain(arguments.split(' ')))
     }
 
     /// A command that runs in it.
@@ -76,8 +84,9 @@ pub fn obstacle() -> Option<String> {
 }
 
 /// Runs iproute2's `ip`.
-pub(super) fn ip<const N: usize>(arguments: [&str; N]) -> io::Result<()> {
-    let output = Command::new("ip").args(arguments).stdin(Stdio::null()).output()?;
+pub(super) fn ip<'a>(arguments: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
+    let arguments: Vec<&str> = arguments.into_iter().collect();
+    let output = Command::new("ip").args(&arguments).stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(());
     }

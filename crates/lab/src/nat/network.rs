@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::Ipv4Addr;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -57,11 +57,11 @@ impl Internet {
             Self { links: Vec::new(), sites: 0, prefix: prefix.to_owned(), one_way, core, server };
         // Private addresses lead nowhere.
         for private in ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"] {
-            ip(&internet.core, &format!("route add blackhole {private}"))?;
+            internet.core.ip(&format!("route add blackhole {private}"))?;
         }
         let name = internet.server.name().to_owned();
         internet.link(0, &name, "wan")?;
-        ip(&internet.server, &format!("addr add {SERVER_TWO}/24 dev wan"))?;
+        internet.server.ip(&format!("addr add {SERVER_TWO}/24 dev wan"))?;
         Ok(internet)
     }
 
@@ -84,12 +84,12 @@ impl Internet {
         }
         let router = Namespace::create(&format!("{}-router{n}", self.prefix))?;
         self.link(n, router.name(), "wan")?;
-        ip(&router, &format!("link add lan type veth peer name eth netns {}", host.name()))?;
-        ip(&router, &format!("addr add 10.{n}.0.1/24 dev lan"))?;
-        ip(&router, "link set lan up")?;
-        ip(&host, &format!("addr add 10.{n}.0.2/24 dev eth"))?;
-        ip(&host, "link set eth up")?;
-        ip(&host, &format!("route add default via 10.{n}.0.1"))?;
+        router.ip(&format!("link add lan type veth peer name eth netns {}", host.name()))?;
+        router.ip(&format!("addr add 10.{n}.0.1/24 dev lan"))?;
+        router.ip("link set lan up")?;
+        host.ip(&format!("addr add 10.{n}.0.2/24 dev eth"))?;
+        host.ip("link set eth up")?;
+        host.ip(&format!("route add default via 10.{n}.0.1"))?;
         nft(&router, &kind.rules(Ipv4Addr::new(10, n, 0, 2), Ipv4Addr::new(45, n, 0, 1)))?;
         forward(&router)?;
         Ok(Site { kind, host, _router: Some(router) })
@@ -101,8 +101,8 @@ impl Internet {
     /// # Errors
     /// If a device can't be made or changed.
     pub fn roam(&mut self, site: &Site) -> Result<()> {
-        ip(&site.host, "addr flush dev wan")?;
-        ip(&site.host, "link set wan down")?;
+        site.host.ip("addr flush dev wan")?;
+        site.host.ip("link set wan down")?;
         self.sites += 1;
         let n = u8::try_from(self.sites).context("255 sites at most")?;
         self.link(n, site.host.name(), "mobile")
@@ -129,18 +129,6 @@ impl Internet {
 fn forward(namespace: &Namespace) -> Result<()> {
     within(namespace.name(), || std::fs::write("/proc/sys/net/ipv4/ip_forward", "1"))?
         .context("let packets through")
-}
-
-fn ip(namespace: &Namespace, arguments: &str) -> Result<()> {
-    let output = Command::new("ip")
-        .args(["-n", namespace.name()])
-        .args(arguments.split(' '))
-        .stdin(Stdio::null())
-        .output()
-        .context("start ip")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "ip -n {} {arguments}: {}", namespace.name(), said.trim());
-    Ok(())
 }
 
 fn nft(namespace: &Namespace, rules: &str) -> Result<()> {

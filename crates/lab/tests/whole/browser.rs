@@ -4,7 +4,9 @@
 //! Run by `cargo xtask test`, which installs the browser and its driver.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+
+use farwheel_lab::emulator::Namespace;
 
 use crate::harness::{Program, binary};
 
@@ -42,51 +44,32 @@ fn chromium_shows_the_robots_video_and_drives_its_car() {
 
 /// A network for the test alone, where this process may make one: Chromium gathers no candidates on loopback.
 struct Network {
-    namespace: Option<String>,
+    namespace: Option<Namespace>,
 }
 
 impl Network {
     fn own() -> Self {
         let name = format!("farwheel-browser-{}", std::process::id());
-        if !ip(&["netns", "add", &name]) {
-            // Without the right to make one, an interface of the machine's own has to do; the script says if none does.
-            return Self { namespace: None };
+        // Without the right to make one, an interface of the machine's own has to do; the script says if none does.
+        let namespace = Namespace::create(&name).ok();
+        if let Some(namespace) = &namespace {
+            for line in [
+                "link add here type veth peer name there",
+                "addr add 10.80.0.1/24 dev here",
+                "link set here up",
+                "link set there up",
+                "route add default dev here",
+            ] {
+                namespace.ip(line).expect("a network with one way out");
+            }
         }
-        let network = Self { namespace: Some(name.clone()) };
-        for line in [
-            "link set lo up",
-            "link add here type veth peer name there",
-            "addr add 10.80.0.1/24 dev here",
-            "link set here up",
-            "link set there up",
-            "route add default dev here",
-        ] {
-            let args: Vec<&str> = ["-n", &name].into_iter().chain(line.split(' ')).collect();
-            assert!(ip(&args), "ip {line} in the namespace {name}");
-        }
-        network
+        Self { namespace }
     }
 
     fn command(&self, program: &Path) -> Command {
         match &self.namespace {
             None => Command::new(program),
-            Some(name) => {
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", name]).arg(program);
-                command
-            }
+            Some(namespace) => namespace.command(program),
         }
     }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        if let Some(name) = &self.namespace {
-            ip(&["netns", "del", name]);
-        }
-    }
-}
-
-fn ip(args: &[&str]) -> bool {
-    Command::new("ip").args(args).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }

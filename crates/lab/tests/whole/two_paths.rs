@@ -129,13 +129,12 @@ impl Scene {
         }
         for (n, metric) in [(1, "100"), (2, "200")].into_iter().take(count) {
             let (net, wire) = (format!("45.82.{n}"), format!("net{n}"));
-            ip(&car, &["link", "add", &wire, "type", "veth", "peer", "name", &wire, "netns", desk.name()]);
+            car.ip(&format!("link add {wire} type veth peer name {wire} netns {}", desk.name())).unwrap();
             for (end, address) in [(&car, format!("{net}.1/24")), (&desk, format!("{net}.2/24"))] {
-                ip(end, &["addr", "add", &address, "dev", &wire]);
-                ip(end, &["link", "set", &wire, "up"]);
+                end.ip(&format!("addr add {address} dev {wire}")).unwrap();
+                end.ip(&format!("link set {wire} up")).unwrap();
             }
-            let gateway = format!("{net}.1");
-            ip(&desk, &["route", "add", "default", "via", &gateway, "dev", &wire, "metric", metric]);
+            desk.ip(&format!("route add default via {net}.1 dev {wire} metric {metric}")).unwrap();
         }
         Some(Self { car, desk, dir: tempfile::tempdir().unwrap() })
     }
@@ -329,17 +328,6 @@ fn story(
 
 fn last_throttle(pulses: &Path) -> Option<u16> {
     Some(pulse_log::read(pulses).ok()?.last()?.widths[THROTTLE])
-}
-
-fn ip(namespace: &Namespace, arguments: &[&str]) {
-    let done = Command::new("ip")
-        .args(["-n", namespace.name()])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "ip {}: {said}", arguments.join(" "));
 }
 
 /// Index of the throttle among the pulse widths.
