@@ -12,6 +12,8 @@ use if_watch::IfEvent;
 use if_watch::tokio::IfWatcher;
 use tokio::sync::watch;
 
+use crate::config::Bind;
+
 /// Addresses that a peer elsewhere may reach this machine by, or it a peer.
 pub(crate) type Addresses = BTreeSet<IpAddr>;
 
@@ -85,15 +87,43 @@ pub(crate) fn is_of_use(ip: IpAddr) -> bool {
     }
 }
 
+/// Those of the machine's addresses that a connection with this binding may rest on.
+pub(crate) fn own(all: &Addresses, bind: &Bind) -> Addresses {
+    narrowed(all, bind, |name| {
+        let there = rtc::shared::ifaces::ifaces().unwrap_or_default();
+        there.iter().filter(|one| one.name == name).filter_map(|one| Some(one.addr?.ip())).collect()
+    })
+}
+
+fn narrowed(all: &Addresses, bind: &Bind, on_interface: impl Fn(&str) -> Addresses) -> Addresses {
+    match bind {
+        Bind::Everywhere => all.clone(),
+        // It stays whatever happens.
+        Bind::Loopback => Addresses::new(),
+        Bind::Addresses(own) => all.iter().filter(|ip| own.contains(ip)).copied().collect(),
+        Bind::Interface(name) => &on_interface(name) & all,
+    }
+}
+
 /// Tells whether what was set up with earlier addresses has to be set up again.
 ///
-/// | the path | an address it may rest on is gone | only new ones |
-/// |---|---|---|
-/// | works | again, once there is an address | leave it alone |
-/// | is silent | again, once there is an address | again |
+/// | the path | the address it rests on is gone | another one is gone | only new ones |
+/// |---|---|---|---|
+/// | works, from a known address | again, once there is an address | leave it alone | leave it alone |
+/// | works, from one of them | again, once there is an address | the same | leave it alone |
+/// | is silent | again, once there is an address | again | again |
 #[derive(Debug, Default)]
 pub(crate) struct Footing {
     used: Addresses,
+}
+
+/// What is known of the path that was set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// It works, from this address; `None`: from one of them.
+    Works(Option<IpAddr>),
+    /// Nothing is heard on it.
+    Silent,
 }
 
 impl Footing {
@@ -103,9 +133,13 @@ impl Footing {
     }
 
     /// Whether to start again with the addresses there are now; if so, they are noted.
-    pub(crate) fn has_to_move(&mut self, addresses: &Addresses, is_silent: bool) -> bool {
-        let has_lost = !self.used.is_subset(addresses);
-        let moves = (has_lost || is_silent) && !addresses.is_empty();
+    pub(crate) fn has_to_move(&mut self, addresses: &Addresses, path: Path) -> bool {
+        let is_due = match path {
+            Path::Works(Some(at)) => is_of_use(at) && !addresses.contains(&at),
+            Path::Works(None) => !self.used.is_subset(addresses),
+            Path::Silent => true,
+        };
+        let moves = is_due && !addresses.is_empty();
         if moves {
             self.set(addresses);
         }
@@ -121,21 +155,59 @@ mod tests {
         last.iter().map(|n| IpAddr::from([192, 0, 2, *n])).collect()
     }
 
+    const ANY: Path = Path::Works(None);
+
+    fn at(last: u8) -> Path {
+        Path::Works(Some([192, 0, 2, last].into()))
+    }
+
     #[test]
     fn a_path_moves_when_its_ground_is_gone_and_there_is_other_ground() {
         let mut footing = Footing::default();
         footing.set(&set(&[1]));
-        for (what, now, is_silent, want) in [
-            ("nothing new", set(&[1]), false, false),
-            ("one more", set(&[1, 2]), false, false),
-            ("the new one goes again", set(&[1]), false, false),
-            ("the used one goes, none is left", set(&[]), false, false),
-            ("another comes", set(&[3]), false, true),
-            ("it stays", set(&[3]), false, false),
-            ("silence and a new one", set(&[3, 4]), true, true),
-            ("exchanged at once", set(&[5]), false, true),
+        for (what, now, path, want) in [
+            ("nothing new", set(&[1]), ANY, false),
+            ("one more", set(&[1, 2]), ANY, false),
+            ("the new one goes again", set(&[1]), ANY, false),
+            ("the used one goes, none is left", set(&[]), ANY, false),
+            ("another comes", set(&[3]), ANY, true),
+            ("it stays", set(&[3]), ANY, false),
+            ("silence and a new one", set(&[3, 4]), Path::Silent, true),
+            ("exchanged at once", set(&[5]), ANY, true),
         ] {
-            assert_eq!(footing.has_to_move(&now, is_silent), want, "{what}");
+            assert_eq!(footing.has_to_move(&now, path), want, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_works_is_left_alone_while_its_own_address_is_there() {
+        for (what, now, path, want) in [
+            ("the other address goes", set(&[1]), at(1), false),
+            ("its own goes", set(&[2]), at(1), true),
+            ("its own goes and a new one comes", set(&[2, 3]), at(1), true),
+            ("all go", set(&[]), at(1), false),
+            ("another goes while nothing is heard", set(&[1]), Path::Silent, true),
+            ("another goes while its own is not known", set(&[1]), ANY, true),
+            ("both ends are on this machine", set(&[1]), Path::Works(Some([127, 0, 0, 1].into())), false),
+        ] {
+            let mut footing = Footing::default();
+            footing.set(&set(&[1, 2]));
+            assert_eq!(footing.has_to_move(&now, path), want, "{what}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_connection_is_bound_to_is_its_ground() {
+        let all = set(&[1, 2]);
+        for (bind, want) in [
+            (Bind::Everywhere, set(&[1, 2])),
+            (Bind::Addresses(vec![[192, 0, 2, 2].into(), [192, 0, 2, 9].into()]), set(&[2])),
+            (Bind::Interface("one".to_owned()), set(&[1])),
+            (Bind::Interface("none".to_owned()), set(&[])),
+            (Bind::Loopback, set(&[])),
+        ] {
+            let on_interface = |name: &str| if name == "one" { set(&[1, 3]) } else { set(&[]) };
+            assert_eq!(narrowed(&all, &bind, on_interface), want, "{bind:?}");
         }
     }
 

@@ -22,9 +22,9 @@ use webrtc::peer_connection::{
     RTCIceCandidateInit, RTCIceConnectionState, RTCPeerConnectionState, RTCSessionDescription, StatsSelector,
 };
 
-use crate::addresses::{self, Addresses, Footing};
+use crate::addresses::{self, Addresses, Footing, Path};
 use crate::channels;
-use crate::config::{Bind, Config, Initiative, Manners};
+use crate::config::{Config, Initiative, Manners};
 use crate::connection::Shared;
 use crate::detour::{Detour, Inlet};
 use crate::engine::{self, Channels, Engine, EngineEvent};
@@ -152,6 +152,8 @@ struct Task<'a> {
     link_up: bool,
     addresses: watch::Receiver<Addresses>,
     footing: Footing,
+    /// A pair of addresses is in use: the figures name it. Those of before a restart do not count.
+    has_path: bool,
     /// Since when nothing was heard of the peer, once that was noticed.
     silent_since: Option<Instant>,
     /// When to look for another path.
@@ -172,7 +174,7 @@ impl<'a> Task<'a> {
             .map_err(|error| Failure::Transport(error.to_string()))?;
         let mut addresses = addresses::watch();
         let mut footing = Footing::default();
-        footing.set(&addresses.borrow_and_update());
+        footing.set(&addresses::own(&addresses.borrow_and_update(), &config.bind));
         let mut workers = JoinSet::new();
         workers.spawn(channels::await_open(Arc::clone(&engine.transport), engine_events_tx.clone()));
         let mut task = Self {
@@ -192,6 +194,7 @@ impl<'a> Task<'a> {
             link_up: false,
             addresses,
             footing,
+            has_path: false,
             silent_since: None,
             restart_at: None,
         };
@@ -257,18 +260,29 @@ impl<'a> Task<'a> {
         if !self.knows_peer || pending {
             return Ok(());
         }
-        self.footing.set(&self.addresses.borrow_and_update());
+        self.note_footing();
         tracing::info!(conn = %self.outlet.shared.conn, "looking for another path");
         self.offer(Restart::Yes).await
     }
 
     async fn handle_addresses(&mut self) -> Result<(), Failure> {
-        let is_silent = !self.link_up && self.restart_at.is_some();
-        let addresses = self.addresses.borrow_and_update().clone();
-        if self.config.bind != Bind::Loopback && self.footing.has_to_move(&addresses, is_silent) {
+        let path = if !self.link_up && self.restart_at.is_some() {
+            Path::Silent
+        } else {
+            let at = self.outlet.shared.stats().local_address;
+            Path::Works(at.filter(|at| self.has_path && !at.is_unspecified()))
+        };
+        let addresses = addresses::own(&self.addresses.borrow_and_update(), &self.config.bind);
+        if self.footing.has_to_move(&addresses, path) {
             return self.restart().await;
         }
         Ok(())
+    }
+
+    /// Candidates are gathered anew, from the addresses there are now.
+    fn note_footing(&mut self) {
+        self.footing.set(&addresses::own(&self.addresses.borrow_and_update(), &self.config.bind));
+        self.has_path = false;
     }
 
     /// The link has been silent for so long that its path is gone.
@@ -374,11 +388,15 @@ impl<'a> Task<'a> {
             }
             EngineEvent::Ice(RTCIceConnectionState::Connected | RTCIceConnectionState::Completed) => {
                 self.measure().await;
+                self.has_path = true;
                 let rtt = self.outlet.shared.stats().rtt.unwrap_or_default();
                 self.watchdog.handle_path(rtt, Instant::now());
                 Ok(())
             }
-            EngineEvent::Ice(_) => Ok(()),
+            EngineEvent::Ice(_) => {
+                self.has_path = false;
+                Ok(())
+            }
             EngineEvent::Link(state) => self.handle_link(state).await,
             EngineEvent::Track(track) => {
                 let shared = Arc::clone(&self.outlet.shared);

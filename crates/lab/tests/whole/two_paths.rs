@@ -16,7 +16,7 @@ use crate::harness::{Program, binary, wait_for};
 #[test]
 fn on_two_paths_commands_arrive_while_one_of_them_stands_still_and_none_counts_twice() {
     let Some(scene) = Scene::new("fwtwo") else { return };
-    let story = scene.drive("auto", "Control on two paths: ", End::CarMoves);
+    let story = scene.drive("auto", "Control on two paths: ", Blow::Silence, End::CarMoves);
     println!("{story:#?}");
     assert!(story.gap <= Duration::from_millis(100), "{story:#?}");
     // Two that come within one turn of a busy robot count as one.
@@ -31,9 +31,22 @@ fn on_two_paths_commands_arrive_while_one_of_them_stands_still_and_none_counts_t
 }
 
 #[test]
+fn a_main_network_that_loses_its_address_does_not_hold_up_the_second_path() {
+    let Some(scene) = Scene::new("fwaddr") else { return };
+    let story = scene.drive("auto", "Control on two paths: ", Blow::AddressGone, End::CommandsWereSent);
+    println!("{story:#?}");
+    assert!(story.gap <= Duration::from_millis(100), "{story:#?}");
+    assert!(story.lost <= story.sent / 20, "{story:#?}");
+    assert_eq!(story.twice, 0, "{story:#?}");
+    // Nobody can be asked for another path for the picture.
+    assert!(story.has_stopped, "{story:#?}");
+    assert_eq!(story.connections, 1, "{story:#?}");
+}
+
+#[test]
 fn on_one_path_commands_stand_still_with_it() {
     let Some(scene) = Scene::new("fwone") else { return };
-    let story = scene.drive("one", "Connected to", End::CommandsWereSent);
+    let story = scene.drive("one", "Connected to", Blow::Silence, End::CommandsWereSent);
     println!("{story:#?}");
     // As long as the cut, and not much longer.
     assert!(story.gap >= Duration::from_millis(1000), "{story:#?}");
@@ -72,6 +85,15 @@ struct Scene {
     car: Namespace,
     desk: Namespace,
     dir: TempDir,
+}
+
+/// What happens to the network of the main path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Blow {
+    /// It stands still for 1.5 s.
+    Silence,
+    /// The driver's computer has no address in it any more, and the server cannot be reached otherwise.
+    AddressGone,
 }
 
 /// What is waited for once the network is there again.
@@ -139,9 +161,10 @@ impl Scene {
         Some(Self { car, desk, dir: tempfile::tempdir().unwrap() })
     }
 
-    /// Drives at half throttle; once `mark` is said the network of the main path stands still for 1.5 s.
-    fn drive(&self, paths: &str, mark: &str, end: End) -> Story {
-        let (_server, url) = self.server();
+    /// Drives at half throttle; once `mark` is said the blow falls on the network of the main path, and 1.5 s are watched.
+    fn drive(&self, paths: &str, mark: &str, blow: Blow, end: End) -> Story {
+        let (server, url) = self.server();
+        let mut server = Some(server);
         let mut robot = Program::start(self.robot(&url));
         robot.wait_line("ready");
         let mut app = Program::start(self.app(&url, paths));
@@ -155,13 +178,21 @@ impl Scene {
             app.wait_line("command sent");
         }
         let began = SystemTime::now();
-        self.cut(&main, "add");
+        match blow {
+            Blow::Silence => self.cut(&main, "add"),
+            Blow::AddressGone => {
+                drop(server.take());
+                self.desk.ip(&format!("addr flush dev {main} scope global")).unwrap();
+            }
+        }
         let cut = SystemTime::now();
         for _ in 0..75 {
             app.wait_line("command sent");
         }
         let ended = SystemTime::now();
-        self.cut(&main, "delete");
+        if blow == Blow::Silence {
+            self.cut(&main, "delete");
+        }
         let lasted = began.elapsed().unwrap();
         match end {
             End::CarMoves => wait_for("the car to move again", || (throttle()? > NEUTRAL_US).then_some(())),
@@ -292,6 +323,8 @@ fn story(
     delays.sort();
     let point = |permille: usize| delays.get(delays.len() * permille / 1000).copied();
     let mut counted: Vec<VirtualTime> = heard.commands.iter().filter_map(|(_, counted)| *counted).collect();
+    // Where none counts any more, the gap lasts to the end.
+    counted.extend(heard.commands.last().map(|(sent, _)| *sent));
     counted.sort();
     let gaps = counted.windows(2).filter(|pair| pair[1] >= began && pair[0] <= ended);
     let sequences: Vec<u32> = robot

@@ -11,7 +11,7 @@ use super::backoff::Backoff;
 use super::dial::{self, Dial, Socket};
 use super::session::{Session, Step};
 use super::{Config, ErrorCode, Event, Refusal};
-use crate::addresses::{self, Addresses, Footing};
+use crate::addresses::{self, Addresses, Footing, Path};
 use crate::signal::Signal;
 
 /// Messages waiting for the client's task.
@@ -224,7 +224,7 @@ impl Task {
 
     fn has_to_move(&mut self) -> bool {
         let addresses = self.addresses.borrow_and_update().clone();
-        self.footing.has_to_move(&addresses, false)
+        self.footing.has_to_move(&addresses, Path::Works(None))
     }
 
     /// True when the owner leaves.
