@@ -108,16 +108,18 @@ struct State {
     arrivals: Arrivals,
     wake: bool,
     driver: Option<PeerId>,
+    /// Of the driver's lease.
+    epoch: u32,
     copies: Copies,
     video_limit: Option<Bitrate>,
 }
 
 impl Inbox {
-    /// Puts a command. One of another peer than the driver is dropped: it would only hide the driver's own.
-    /// An older one than that in the slot is dropped as well, and so is the copy of one that came by the other path.
+    /// Puts a command. One of another peer than the driver, or of another lease than the one in force, is dropped: it does
+    /// not count, and would only hide one that does. An older one than that in the slot is dropped as well, and so is the copy of one that came by the other path.
     pub fn put_command(&self, command: Command) {
         let mut state = self.lock();
-        if state.driver.as_ref() != Some(&command.peer) {
+        if state.driver.as_ref() != Some(&command.peer) || state.epoch != command.command.lease {
             return;
         }
         if state.copies.handle(command.command.lease, command.command.sequence) == Copy::Again {
@@ -125,7 +127,7 @@ impl Inbox {
         }
         if let Some(waiting) = &state.arrivals.command {
             let (old, new) = (&waiting.command, &command.command);
-            if old.lease == new.lease && new.sequence.wrapping_sub(old.sequence) as i32 <= 0 {
+            if new.sequence.wrapping_sub(old.sequence) as i32 <= 0 {
                 return;
             }
         }
@@ -186,11 +188,15 @@ impl Inbox {
         self.wake(state);
     }
 
-    /// Says whose commands count; the control thread does so whenever the lease goes to someone else.
-    pub fn set_driver(&self, driver: Option<&str>) {
+    /// Says whose commands count, and under the lease with which epoch; the control thread does so whenever that changes.
+    pub fn set_driver(&self, driver: Option<&str>, epoch: u32) {
         let mut state = self.lock();
         if state.driver.as_deref() != driver {
             state.driver = driver.map(Arc::from);
+        }
+        if state.epoch != epoch {
+            state.epoch = epoch;
+            state.arrivals.command = None;
         }
     }
 
@@ -261,9 +267,9 @@ mod tests {
         Command::read(&Arc::from(peer), Path::Main, &command.encode(), Instant::now()).unwrap()
     }
 
-    fn check(driver: &str, commands: &[(&str, u32, u32)], want: Option<(u32, u32)>) {
+    fn check((driver, epoch): (&str, u32), commands: &[(&str, u32, u32)], want: Option<(u32, u32)>) {
         let inbox = Inbox::default();
-        inbox.set_driver(Some(driver));
+        inbox.set_driver(Some(driver), epoch);
         for (peer, lease, sequence) in commands {
             inbox.put_command(command(peer, *lease, *sequence));
         }
@@ -275,18 +281,44 @@ mod tests {
 
     #[test]
     fn newest_command_of_the_driver_wins() {
-        check("a", &[("a", 1, 5), ("a", 1, 6)], Some((1, 6)));
-        check("a", &[("a", 1, 6), ("a", 1, 5)], Some((1, 6)));
-        check("a", &[("a", 1, u32::MAX), ("a", 1, 0)], Some((1, 0)));
-        check("a", &[("a", 1, 6), ("a", 2, 1)], Some((2, 1)));
-        check("a", &[("a", 1, 6), ("b", 1, 7)], Some((1, 6)));
-        check("a", &[("b", 1, 7)], None);
+        let driver = ("a", 1);
+        check(driver, &[("a", 1, 5), ("a", 1, 6)], Some((1, 6)));
+        check(driver, &[("a", 1, 6), ("a", 1, 5)], Some((1, 6)));
+        check(driver, &[("a", 1, u32::MAX), ("a", 1, 0)], Some((1, 0)));
+        check(driver, &[("a", 1, 6), ("b", 1, 7)], Some((1, 6)));
+        check(driver, &[("b", 1, 7)], None);
+    }
+
+    #[test]
+    fn a_late_command_of_an_earlier_lease_hides_none_of_the_lease_in_force() {
+        let driver = ("a", 2);
+        check(driver, &[("a", 2, 1), ("a", 1, 7)], Some((2, 1)));
+        check(driver, &[("a", 1, 6), ("a", 2, 1), ("a", 1, 7), ("a", 2, 2), ("a", 3, 9)], Some((2, 2)));
+        check(driver, &[("a", 1, 6), ("a", 0, 7)], None);
+        let inbox = Inbox::default();
+        inbox.set_driver(Some("a"), 2);
+        let mut taken = Vec::new();
+        // By two paths, with what was still on its way when the lease was granted anew.
+        for (lease, sequence) in [(2, 5), (1, 90), (2, 5), (2, 6), (1, 91), (2, 6), (2, 5), (1, 92), (2, 7)] {
+            inbox.put_command(command("a", lease, sequence));
+            let mut arrivals = Arrivals::default();
+            inbox.take_until(Instant::now(), &mut arrivals);
+            taken.extend(arrivals.command.map(|command| (command.command.lease, command.command.sequence)));
+        }
+        assert_eq!(taken, [(2, 5), (2, 6), (2, 7)], "each once");
+        // One that waits while the lease changes is of no use either.
+        inbox.put_command(command("a", 2, 8));
+        inbox.set_driver(Some("a"), 3);
+        inbox.put_command(command("a", 2, 9));
+        let mut arrivals = Arrivals::default();
+        inbox.take_until(Instant::now(), &mut arrivals);
+        assert!(arrivals.command.is_none());
     }
 
     #[test]
     fn a_copy_that_comes_later_by_the_other_path_does_not_wake_the_control_thread() {
         let inbox = Inbox::default();
-        inbox.set_driver(Some("a"));
+        inbox.set_driver(Some("a"), 1);
         let mut taken = Vec::new();
         for sequence in [5, 5, 6, 5, 4, 6, 4, 7, 7] {
             inbox.put_command(command("a", 1, sequence));
@@ -302,7 +334,7 @@ mod tests {
     fn full_queue_is_a_fault_for_the_driver_alone() {
         let inbox = Inbox::default();
         let (driver, viewer): (PeerId, PeerId) = (Arc::from("d"), Arc::from("v"));
-        inbox.set_driver(Some("d"));
+        inbox.set_driver(Some("d"), 1);
         let mut arrivals = Arrivals::default();
         for _ in 0..100 {
             inbox.put_event(&viewer, Bytes::from_static(b"{}"));
@@ -330,7 +362,7 @@ mod tests {
     fn a_flood_of_one_peer_does_not_shut_out_the_stop_of_another() {
         let inbox = Inbox::default();
         let (owner, viewer): (PeerId, PeerId) = (Arc::from("o"), Arc::from("v"));
-        inbox.set_driver(Some("d"));
+        inbox.set_driver(Some("d"), 1);
         for _ in 0..100 {
             inbox.put_event(&viewer, Bytes::from_static(b"{}"));
         }
@@ -344,7 +376,7 @@ mod tests {
     #[test]
     fn only_the_driver_sets_the_pace_of_the_control_thread() {
         let inbox = Inbox::default();
-        inbox.set_driver(Some("d"));
+        inbox.set_driver(Some("d"), 1);
         let mut arrivals = Arrivals::default();
         let soon = || Instant::now() + Duration::from_millis(20);
         let far = Instant::now() + Duration::from_secs(60);
@@ -361,7 +393,7 @@ mod tests {
     #[test]
     fn command_wakes_the_waiting_thread_and_a_picture_does_not() {
         let inbox = Inbox::default();
-        inbox.set_driver(Some("a"));
+        inbox.set_driver(Some("a"), 1);
         let far = Instant::now() + Duration::from_secs(60);
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| {

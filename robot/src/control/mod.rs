@@ -223,7 +223,7 @@ impl Control {
         }
         // Before the driver: a new one begins without it.
         self.parts.inbox.set_video_limit(self.helm.video_limit().map(Bitrate::from_kbps));
-        self.parts.inbox.set_driver(self.helm.driver());
+        self.parts.inbox.set_driver(self.helm.driver(), self.helm.epoch());
     }
 
     fn look_at_actuator(&mut self, now: Instant) {

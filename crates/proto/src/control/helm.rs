@@ -254,6 +254,11 @@ impl Helm {
         self.lease.holder()
     }
 
+    /// Epoch of the lease in force; zero is none.
+    pub const fn epoch(&self) -> u32 {
+        self.lease.epoch()
+    }
+
     /// The most that the driver lets video use, in kbit/s; none: as much as the robot is set up for.
     pub fn video_limit(&self) -> Option<u32> {
         let holds = |epoch: u32| self.lease.holder().is_some() && self.lease.epoch() == epoch;
