@@ -11,7 +11,9 @@
 //! | idle, resting until a time | a way, main connection and server there | `Open`, connecting |
 //! | connecting | connected | standing |
 //! | connecting, standing | failed | `Close`, resting: 1 s doubling to 30 s, with jitter |
+//! | standing | nothing is heard, is heard again | standing; commands go on by it, and the driver is told |
 //! | connecting, standing | the main connection is another one, or none; the way may not be used any more | `Close`, idle |
+//! | connecting, standing | by which network the main connection goes is not known | stays, while its own is there |
 //! | standing | it shows that it takes the main path | `Close`, resting for 30 s |
 //! | resting | other networks than before | idle |
 
@@ -116,7 +118,14 @@ enum State {
     Idle(Why),
     Resting { why: Why, until: Instant },
     Connecting { beside: ConnId, way: Way },
-    Standing { beside: ConnId, way: Way, since: Instant },
+    Standing { beside: ConnId, way: Way, since: Instant, hearing: Hearing },
+}
+
+/// Whether the robot is heard on a path that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hearing {
+    Yes,
+    Nothing,
 }
 
 /// Decides on the second path.
@@ -173,13 +182,10 @@ impl SecondPath {
         let ways = self.ways(facts);
         match &self.state {
             State::Connecting { beside, way } | State::Standing { beside, way, .. } => {
-                let is_wrong = match (&facts.main, &ways) {
-                    (Some(main), Ok(ways)) => main.conn != *beside || !ways.contains(way),
-                    // Between two paths it is not known for a moment which one is used.
-                    (Some(main), Err(Why::Nothing)) => main.conn != *beside || self.wish == Paths::One,
-                    (Some(_), Err(_)) | (None, _) => true,
-                };
-                if is_wrong {
+                let stays = facts.main.as_ref().is_some_and(|main| {
+                    main.conn == *beside && (is_among(&ways, way) || self.outlasts(way, main, facts, &ways))
+                });
+                if !stays {
                     self.end(ways.err().unwrap_or(Why::Nothing));
                 } else if let State::Standing { since, .. } = self.state
                     && now.saturating_duration_since(since) >= PROVEN
@@ -201,7 +207,15 @@ impl SecondPath {
     pub fn handle_link(&mut self, link: &LinkState, random: f64, now: Instant) {
         match (link, &self.state) {
             (LinkState::Connected, State::Connecting { beside, way }) => {
-                self.state = State::Standing { beside: *beside, way: way.clone(), since: now };
+                let (beside, way) = (*beside, way.clone());
+                self.state = State::Standing { beside, way, since: now, hearing: Hearing::Yes };
+            }
+            // Silence may pass.
+            (LinkState::Connected | LinkState::Disconnected, State::Standing { .. }) => {
+                let heard = if *link == LinkState::Connected { Hearing::Yes } else { Hearing::Nothing };
+                if let State::Standing { hearing, .. } = &mut self.state {
+                    *hearing = heard;
+                }
             }
             (LinkState::Failed(_), State::Connecting { way, .. } | State::Standing { way, .. }) => {
                 let why = Why::Fails(way.clone());
@@ -212,7 +226,7 @@ impl SecondPath {
                 self.state =
                     State::Resting { why, until: now + pause.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0) };
             }
-            // Silence may pass; one that was given up has nothing to say.
+            // One that was given up has nothing to say.
             (
                 LinkState::Connecting | LinkState::Connected | LinkState::Disconnected | LinkState::Failed(_),
                 State::Idle(_) | State::Resting { .. } | State::Connecting { .. } | State::Standing { .. },
@@ -246,11 +260,14 @@ impl SecondPath {
         self.actions.pop_front()
     }
 
-    /// The second way, while commands travel on it.
+    /// The second way, while it stands and the robot is heard on it.
     pub fn standing(&self) -> Option<&Way> {
         match &self.state {
-            State::Standing { way, .. } => Some(way),
-            State::Idle(_) | State::Resting { .. } | State::Connecting { .. } => None,
+            State::Standing { way, hearing: Hearing::Yes, .. } => Some(way),
+            State::Standing { hearing: Hearing::Nothing, .. }
+            | State::Idle(_)
+            | State::Resting { .. }
+            | State::Connecting { .. } => None,
         }
     }
 
@@ -258,8 +275,11 @@ impl SecondPath {
     pub fn line(&self) -> Option<String> {
         let one = |why: &str| Some(format!("Control on one path: {why}."));
         match &self.state {
-            State::Standing { way, .. } => {
+            State::Standing { way, hearing: Hearing::Yes, .. } => {
                 Some(format!("Control on two paths: {} and {}.", self.main, way.name()))
+            }
+            State::Standing { way, hearing: Hearing::Nothing, .. } => {
+                one(&format!("nothing is heard on {}", way.name()))
             }
             State::Connecting { way, .. } => one(&format!("trying {} as a second one", way.name())),
             State::Idle(why) | State::Resting { why, .. } => match why {
@@ -306,14 +326,14 @@ impl SecondPath {
         if network.as_ref().is_some_and(|name| LOOPBACK.contains(&name.as_str())) {
             return Err(Why::SameComputer);
         }
-        let own = facts.interfaces.iter().find(|one| network.as_ref() == Some(&one.name));
+        let own = network_named(network.as_deref(), facts);
         let is_tunnel = own.is_some_and(|own| own.medium == Medium::Tunnel);
         // What is beneath a tunnel is not known, nor where an unknown address is.
         let mut others: Vec<&Interface> = match own {
             Some(own) if !is_tunnel => facts.interfaces.iter().filter(|one| one.name != own.name).collect(),
             Some(_) | None => Vec::new(),
         };
-        others.retain(|one| one.medium == Medium::Device && one.route.is_some());
+        others.retain(|one| leads_out(one));
         others.sort_by_key(|one| one.route);
         let mut ways: Vec<Way> = others.into_iter().map(|one| Way::Interface(one.name.clone())).collect();
         if self.wish == Paths::Two && facts.has_relay && !is_relayed(*pair) {
@@ -323,13 +343,44 @@ impl SecondPath {
             return Ok(ways);
         }
         Err(match self.wish {
+            Paths::One | Paths::Auto | Paths::Two if own.is_none() => Why::Nothing,
             Paths::Two if is_relayed(*pair) => Why::Relayed,
             Paths::Two => Why::NoOther,
             Paths::One | Paths::Auto if is_tunnel => Why::Tunnel,
-            Paths::One | Paths::Auto if own.is_none() => Why::Nothing,
             Paths::One | Paths::Auto => Why::OneNetwork,
         })
     }
+
+    /// Whether a way that was begun goes on because too little is known of the main path to say that it is a wrong one:
+    /// in search of another path, that has no pair of addresses, or none of this computer's networks.
+    fn outlasts(&self, way: &Way, main: &Main, facts: &Facts, ways: &Result<Vec<Way>, Why>) -> bool {
+        let is_known = main.pair.is_some() && network_named(main.network.as_deref(), facts).is_some();
+        match ways {
+            Ok(_) | Err(Why::Nothing) if !is_known => {}
+            Ok(_) | Err(_) => return false,
+        }
+        match (self.wish, way) {
+            (Paths::Auto | Paths::Two, Way::Interface(name)) => {
+                network_named(Some(name), facts).is_some_and(leads_out)
+            }
+            // Beside a relayed path another relay would be no other way.
+            (Paths::Two, Way::Relay) => main.pair.is_none(),
+            (Paths::Auto, Way::Relay) | (Paths::One, _) => false,
+        }
+    }
+}
+
+fn is_among(ways: &Result<Vec<Way>, Why>, way: &Way) -> bool {
+    ways.as_ref().is_ok_and(|ways| ways.contains(way))
+}
+
+fn network_named<'a>(name: Option<&str>, facts: &'a Facts) -> Option<&'a Interface> {
+    facts.interfaces.iter().find(|one| name == Some(&one.name))
+}
+
+/// Whether packets that leave by it are on a way of their own.
+fn leads_out(one: &Interface) -> bool {
+    one.medium == Medium::Device && one.route.is_some()
 }
 
 fn is_relayed(pair: SelectedPair) -> bool {

@@ -220,6 +220,74 @@ fn it_outlives_silence_the_server_and_a_main_path_in_search_of_itself() {
 }
 
 #[test]
+fn it_outlives_a_main_path_whose_network_is_not_known() {
+    let start = Instant::now();
+    let both = facts(DIRECT, "eth0", &["eth0", "wlan0"]);
+    let unknown = |facts: &Facts, network: Option<&str>| {
+        let main = facts.main.clone().map(|main| Main { network: network.map(Into::into), ..main });
+        Facts { main, ..facts.clone() }
+    };
+    for (what, wish, has_relay) in
+        [("auto", Paths::Auto, true), ("with a relay", Paths::Two, true), ("without one", Paths::Two, false)]
+    {
+        let both = Facts { has_relay, ..both.clone() };
+        for network in [None, Some("eth9")] {
+            let mut path = standing(wish, &both, start);
+            path.handle_facts(&unknown(&both, network), start);
+            assert_eq!(
+                (actions(&mut path), path.standing()),
+                (vec![], Some(&by("wlan0"))),
+                "{what} {network:?}"
+            );
+            path.handle_facts(&both, start);
+            assert_eq!(actions(&mut path), [], "{what}: known again");
+            // Its own network has to be there all the same, with a route, and the driver has to want it.
+            let mut gone = unknown(&both, network);
+            gone.interfaces.retain(|one| one.name != "wlan0");
+            let mut routeless = unknown(&both, network);
+            routeless.interfaces.iter_mut().for_each(|one| one.route = None);
+            for facts in [gone, routeless, Facts { main: None, ..both.clone() }] {
+                let mut path = standing(wish, &both, start);
+                path.handle_facts(&facts, start);
+                assert_eq!(actions(&mut path)[..1], [Action::Close], "{what}: {facts:?}");
+            }
+            let mut path = standing(wish, &both, start);
+            path.set_wish(Paths::One);
+            path.handle_facts(&unknown(&both, network), start);
+            assert_eq!(actions(&mut path), [Action::Close], "{what}");
+        }
+    }
+    // So does one over a relay, for as long as that is asked for.
+    let single = facts(DIRECT, "eth0", &["eth0"]);
+    let mut path = standing(Paths::Two, &single, start);
+    path.handle_facts(&unknown(&single, None), start);
+    assert_eq!(actions(&mut path), []);
+    path.set_wish(Paths::Auto);
+    path.handle_facts(&unknown(&single, None), start);
+    assert_eq!(actions(&mut path), [Action::Close]);
+}
+
+#[test]
+fn a_second_path_on_which_nothing_is_heard_is_not_called_one() {
+    let start = Instant::now();
+    let both = facts(DIRECT, "eth0", &["eth0", "wlan0"]);
+    let mut path = standing(Paths::Auto, &both, start);
+    path.handle_link(&LinkState::Disconnected, 0.0, start);
+    assert_eq!(path.line().unwrap(), "Control on one path: nothing is heard on wlan0.");
+    // Commands go on by it: it may be the way back alone that stands still.
+    assert_eq!((actions(&mut path), path.standing()), (vec![], None));
+    path.handle_facts(&both, start);
+    assert_eq!(path.line().unwrap(), "Control on one path: nothing is heard on wlan0.");
+    path.handle_link(&LinkState::Connected, 0.0, start);
+    assert_eq!(path.line().unwrap(), "Control on two paths: eth0 and wlan0.");
+    assert_eq!(path.standing(), Some(&by("wlan0")));
+    // Silence for good ends it.
+    path.handle_link(&LinkState::Disconnected, 0.0, start);
+    path.handle_link(&FAILED, 0.0, start);
+    assert_eq!(actions(&mut path), [Action::Close]);
+}
+
+#[test]
 fn one_that_took_the_main_path_is_closed_and_said() {
     let start = Instant::now();
     let both = facts(DIRECT, "eth0", &["eth0", "wlan0"]);
