@@ -227,7 +227,8 @@ impl Connection {
         }
     }
 
-    /// Sends a message; never waits. On a lossy channel that is stuck the oldest of four waiting ones is dropped.
+    /// Sends a message; never waits. On a lossy channel that is stuck the oldest of four waiting commands,
+    /// or of eight datagrams of telemetry one of which there is a newer one, is dropped.
     ///
     /// # Errors
     ///

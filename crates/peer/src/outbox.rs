@@ -3,14 +3,17 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use farwheel_proto::control::telemetry::Fast;
 use farwheel_proto::video::{EncodedFrame, FrameKind};
 
 use crate::event::Channel;
 
 /// Pictures waiting to be packetised. One is the rule; four are 130 ms at 30 pictures a second.
 const FRAMES_MAX: usize = 4;
-/// Datagrams waiting on a lossy channel: a newer one makes an older one worthless.
-const DATAGRAMS_MAX: usize = 4;
+/// Commands waiting: a newer one makes an older one worthless.
+const COMMANDS_MAX: usize = 4;
+/// Datagrams of telemetry waiting: a newer one makes an older one of its type worthless, and there are seven types one way.
+const TELEMETRY_MAX: usize = 8;
 /// Messages waiting on the reliable channel; people press no more buttons than this while a link is stuck.
 const MESSAGES_MAX: usize = 256;
 
@@ -49,8 +52,9 @@ impl Messages {
     pub(crate) fn push(&mut self, channel: Channel, data: Bytes) -> Queued {
         let queue = self.queue(channel);
         if channel.is_lossy() {
-            // Full: the oldest goes; the newest command or telemetry is the one that counts.
-            let dropped = queue.len() >= DATAGRAMS_MAX && queue.pop_front().is_some();
+            let room = if channel == Channel::Control { COMMANDS_MAX } else { TELEMETRY_MAX };
+            // Full: the oldest goes of which there is a newer one; the newest of each type is the one that counts.
+            let dropped = queue.len() >= room && queue.remove(outdated(queue, &data)).is_some();
             queue.push_back(data);
             if dropped { Queued::OldestDropped } else { Queued::Yes }
         } else if queue.len() >= MESSAGES_MAX {
@@ -67,10 +71,15 @@ impl Messages {
         self.queue(channel).pop_front()
     }
 
-    /// Takes the newest message for a channel; what is older goes.
+    /// Takes the newest message for a channel; what is older goes. Of telemetry that is fast telemetry wherever some
+    /// waits: commands echo its time, and without it they do not count.
     pub(crate) fn pop_newest(&mut self, channel: Channel) -> Option<Bytes> {
         let queue = self.queue(channel);
-        let newest = queue.pop_back();
+        let is_fast = |data: &Bytes| channel == Channel::Telemetry && type_of(data) == Some(Fast::TYPE);
+        let newest = match queue.iter().rposition(is_fast) {
+            Some(at) => queue.remove(at),
+            None => queue.pop_back(),
+        };
         queue.clear();
         newest
     }
@@ -82,6 +91,20 @@ impl Messages {
             Channel::Event => &mut self.event,
         }
     }
+}
+
+/// Where the oldest datagram stands of which there is a newer one, `next` included; the oldest of all if there is none.
+fn outdated(queue: &VecDeque<Bytes>, next: &Bytes) -> usize {
+    let is_followed = |(at, data): (usize, &Bytes)| {
+        let mut newer = queue.iter().skip(at + 1).chain([next]);
+        newer.any(|newer| type_of(newer) == type_of(data))
+    };
+    queue.iter().enumerate().position(is_followed).unwrap_or(0)
+}
+
+/// All datagrams have their type there (docs/PROTOCOL.md).
+fn type_of(datagram: &Bytes) -> Option<u8> {
+    datagram.get(1).copied()
 }
 
 /// Pictures waiting to be packetised; starts out wanting a key frame.
@@ -151,7 +174,7 @@ mod tests {
     #[test]
     fn a_full_lossy_channel_keeps_the_newest() {
         let mut messages = Messages::default();
-        for n in 0..DATAGRAMS_MAX as u8 {
+        for n in 0..COMMANDS_MAX as u8 {
             assert_eq!(messages.push(Channel::Control, Bytes::copy_from_slice(&[n])), Queued::Yes);
         }
         assert_eq!(messages.push(Channel::Control, Bytes::from_static(&[99])), Queued::OldestDropped);
@@ -170,6 +193,47 @@ mod tests {
         assert_eq!(messages.pop_newest(Channel::Control), Some(Bytes::from_static(&[3])));
         assert_eq!(messages.pop_newest(Channel::Control), None);
         assert_eq!(messages.pop(Channel::Telemetry), Some(Bytes::from_static(&[9])));
+    }
+
+    #[test]
+    fn of_a_channel_that_is_stuck_the_newest_telemetry_of_each_type_is_kept() {
+        let mut messages = Messages::default();
+        for n in 0..20 {
+            for kind in [2, 6, 3, 7, 8, 9, 5].into_iter().filter(|kind| *kind < 7 || n == 3) {
+                messages.push(Channel::Telemetry, Bytes::copy_from_slice(&[1, kind, n]));
+            }
+        }
+        let left: Vec<_> = std::iter::from_fn(|| messages.pop(Channel::Telemetry)).collect();
+        assert_eq!(left.len(), TELEMETRY_MAX);
+        for (kind, newest) in [(2, 19), (3, 19), (5, 19), (6, 19), (7, 3), (8, 3), (9, 3)] {
+            let kept = left.iter().rev().find(|data| data[1] == kind).map(|data| data[2]);
+            assert_eq!(kept, Some(newest), "type {kind}");
+        }
+    }
+
+    #[test]
+    fn fast_telemetry_is_what_leaves_during_a_silence() {
+        let mut messages = Messages::default();
+        let mut left = Vec::new();
+        // As a simulated car's robot tells, a second of it, while one datagram leaves every 100 ms.
+        for n in 0..20 {
+            let types = [(2, 1), (6, 1), (3, 10), (7, 10), (8, 5), (9, 5)];
+            for (kind, _) in types.into_iter().filter(|(_, every)| n % every == 0) {
+                messages.push(Channel::Telemetry, Bytes::copy_from_slice(&[1, kind, n]));
+            }
+            if n % 2 == 0 {
+                left.push(messages.pop_newest(Channel::Telemetry).expect("some waits"));
+            }
+        }
+        let want: Vec<_> = (0..20).step_by(2).map(|n| Bytes::copy_from_slice(&[1, 2, n])).collect();
+        assert_eq!(left, want);
+        // Where there is none, as on the driver's side, the newest leaves.
+        let mut messages = Messages::default();
+        for kind in [4, 10] {
+            messages.push(Channel::Telemetry, Bytes::copy_from_slice(&[1, kind, 0]));
+        }
+        assert_eq!(messages.pop_newest(Channel::Telemetry).map(|data| data[1]), Some(10));
+        assert_eq!(messages.pop(Channel::Telemetry), None);
     }
 
     #[test]

@@ -212,6 +212,8 @@ impl Telemetry {
 impl Fast {
     /// Length of the datagram in bytes.
     pub const LEN: usize = 52;
+    /// The datagram's byte at 1.
+    pub const TYPE: u8 = FAST_KIND;
 
     /// The datagram.
     pub fn encode(&self) -> [u8; Self::LEN] {
