@@ -2,13 +2,14 @@
 
 mod beside;
 mod hear;
+mod networks;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farwheel_peer::signaling::{Client, IceServer, PeerId, Role};
-use farwheel_peer::{Channel, Connection, Event, Events, Interface, Manners, Signal, Video};
+use farwheel_peer::{Channel, Connection, Event, Events, Manners, Signal, Video};
 use farwheel_proto::control::event::{self, Stamp};
 use farwheel_proto::video::CarTime;
 use tokio::sync::mpsc;
@@ -22,6 +23,7 @@ use super::status::Stage;
 use super::{Config, Order, Shared, video};
 use crate::model::Notice;
 use crate::render::slot::Slot;
+use networks::Networks;
 
 pub(super) async fn run(
     config: Config,
@@ -54,7 +56,7 @@ pub(super) async fn run(
         second_path,
         beside: None,
         looked_at: None,
-        interfaces: (Vec::new(), None),
+        networks: Networks::default(),
         newest: None,
         early: Vec::new(),
         heard_at: None,
@@ -113,8 +115,7 @@ struct Worker {
     beside: Option<Link>,
     /// When the second path was last looked after.
     looked_at: Option<Instant>,
-    /// As they were read at that time.
-    interfaces: (Vec<Interface>, Option<Instant>),
+    networks: Networks,
     /// Boot and time of the newest telemetry: what comes by the other path as well is no news.
     newest: Option<(u32, CarTime)>,
     // Signals of an offer that is not answered yet. Full: an offer has at most some tens of candidates; more are

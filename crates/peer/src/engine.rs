@@ -90,6 +90,7 @@ pub(crate) struct Engine {
     pub(crate) transport: Arc<dyn DataChannel>,
     pub(crate) sender: Option<Sender>,
     pub(crate) turns: Arc<Turns>,
+    pub(crate) plan: Arc<Plan>,
 }
 
 /// The sending end of the video track.
@@ -155,7 +156,7 @@ pub(crate) async fn build(
         }
         Video::None => None,
     };
-    Ok(Engine { connection, transport, sender, turns })
+    Ok(Engine { connection, transport, sender, turns, plan })
 }
 
 fn settings(candidates: CandidatePolicy) -> SettingEngine {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use webrtc::peer_connection::{RTCIceCandidateType, RTCStatsReport, RTCStatsReportEntry};
 
 use crate::stats::{CandidateType, SelectedPair, Stats};
-use crate::turn_bridge::transport_of;
+use crate::turn_bridge::{Plan, transport_of};
 
 /// Turns the engine's counters into rates.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Meter {
         Self { at: now, bytes_out: 0, bytes_in: 0 }
     }
 
-    pub(crate) fn update(&mut self, report: &RTCStatsReport, now: Instant, stats: &mut Stats) {
+    pub(crate) fn update(&mut self, report: &RTCStatsReport, plan: &Plan, now: Instant, stats: &mut Stats) {
         let Some(transport) = report.transport() else { return };
         stats.bytes_sent = transport.bytes_sent;
         stats.bytes_received = transport.bytes_received;
@@ -65,9 +65,9 @@ impl Meter {
                 candidate.related_address.parse().ok()
             }
         });
-        let relay = local
-            .filter(|(kind, _)| *kind == CandidateType::Relayed)
-            .map(|(_, candidate)| transport_of(&candidate.url));
+        let relayed = local.filter(|(kind, _)| *kind == CandidateType::Relayed);
+        stats.relay_host = relayed.and_then(|(_, candidate)| plan.host_of(&candidate.url));
+        let relay = relayed.map(|(_, candidate)| transport_of(&candidate.url));
         let (local, remote) = (kind(local), kind(remote));
         stats.pair = Some(SelectedPair { local, remote, relay });
     }

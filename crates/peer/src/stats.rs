@@ -49,6 +49,8 @@ pub struct Stats {
     pub pair: Option<SelectedPair>,
     /// The address of this machine that they leave from and come to; `None` while it is not known.
     pub local_address: Option<IpAddr>,
+    /// The server of the relay that this side's candidate is on, by name or address; `None` where it is on none.
+    pub relay_host: Option<String>,
     /// The peer's address that they go to and come from, beyond an own relay; `None` while it is not known.
     pub remote_address: Option<IpAddr>,
 }

@@ -523,7 +523,7 @@ impl<'a> Task<'a> {
         let now = Instant::now();
         let report = self.engine.connection.get_stats(now, StatsSelector::None).await;
         let mut stats = self.outlet.shared.stats();
-        self.meter.update(&report, now, &mut stats);
+        self.meter.update(&report, &self.engine.plan, now, &mut stats);
         if let Some(uplink) = &self.outlet.shared.uplink {
             let uplink = uplink.lock();
             stats.packets_repaired = uplink.repairs();

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farwheel_peer::{
-    Bind, CandidateType, Channel, Config, ConnId, Connection, Event, Failure, LinkState, Manners, Signal,
-    Video,
+    Bind, Channel, Config, ConnId, Connection, Event, Failure, LinkState, Manners, Signal, Video,
 };
 use farwheel_proto::control::Telemetry;
 use farwheel_proto::control::event::ControlPaths;
@@ -83,21 +82,17 @@ impl Worker {
     }
 
     fn facts(&mut self, now: Instant) -> Facts {
-        let (interfaces, read_at) = &mut self.interfaces;
-        let is_old = read_at.is_none_or(|at| now.saturating_duration_since(at) >= READ_EVERY);
-        if is_old && self.second_path.wish() != Paths::One {
-            (*interfaces, *read_at) = (farwheel_peer::interfaces(), Some(now));
+        let link = self.link.as_ref().filter(|_| self.is_linked());
+        let stats = link.map(|link| (link.connection.conn(), link.connection.stats()));
+        let route = stats.as_ref().and_then(|(_, stats)| self.networks.route(stats, now));
+        if self.second_path.wish() != Paths::One {
+            self.networks.refresh(route, now);
         }
-        let interfaces = interfaces.clone();
-        let is_linked = self.is_linked();
-        let main = self.link.as_ref().filter(|_| is_linked).map(|link| {
-            let stats = link.connection.stats();
-            let relayed = stats.pair.is_some_and(|pair| pair.local == CandidateType::Relayed);
-            // Beyond an own relay is not where the packets leave for.
-            let remote = stats.remote_address.filter(|_| !relayed);
-            let network =
-                stats.local_address.and_then(|local| farwheel_peer::interface_towards(local, remote));
-            Main { conn: link.connection.conn(), pair: stats.pair, network }
+        let main = stats.map(|(conn, stats)| {
+            let network = self.networks.network(route).map(str::to_owned);
+            // Not known before the system was asked: what its network is decides on the best way.
+            let pair = stats.pair.filter(|_| self.networks.is_told(route));
+            Main { conn, pair, network }
         });
         let robot = self.dialogue.welcome().map(|welcome| welcome.control_paths);
         Facts {
@@ -105,7 +100,7 @@ impl Worker {
             main: main.filter(|_| robot.is_some()),
             robot: robot.unwrap_or(ControlPaths::One),
             is_signaling: lock(&self.shared.status).signaling,
-            interfaces,
+            interfaces: self.networks.interfaces().to_vec(),
             has_relay: self
                 .ice_servers
                 .iter()
@@ -148,5 +143,3 @@ impl Worker {
 
 /// Figures of connections are renewed as often.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Interfaces come and go at the pace of hands.
-const READ_EVERY: Duration = Duration::from_secs(1);

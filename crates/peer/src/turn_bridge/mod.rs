@@ -102,11 +102,26 @@ impl Plan {
         Some(format!("turn:{name}-{index}{STAND_IN_DOMAIN}:{STAND_IN_PORT}?transport=udp"))
     }
 
+    /// The server of a relay whose candidate has this url, by name or address.
+    pub(crate) fn host_of(&self, url: &str) -> Option<String> {
+        let authority = url.strip_prefix("turn:")?.split('?').next()?;
+        let host = match self.index_of(authority) {
+            Some(index) => &self.ways[index].host,
+            None => host_and_port(authority).0,
+        };
+        (!host.is_empty()).then(|| host.to_owned())
+    }
+
+    /// Which of the ways a stand-in, given as `name:port`, stands for.
+    fn index_of(&self, authority: &str) -> Option<usize> {
+        let name = host_and_port(authority).0.strip_suffix(STAND_IN_DOMAIN)?;
+        let index = name.rsplit_once('-')?.1.parse().ok()?;
+        (index < self.ways.len()).then_some(index)
+    }
+
     /// The addresses of a stand-in, given as `name:port`; none for any other name.
     pub(crate) fn resolve(&self, host: &str) -> Option<Vec<SocketAddr>> {
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name).strip_suffix(STAND_IN_DOMAIN)?;
-        let index = name.rsplit_once('-')?.1.parse().ok()?;
-        self.ways.get(index)?;
+        let index = self.index_of(host)?;
         Some([true, false].map(|is_v4| stand_in(index, is_v4)).to_vec())
     }
 
@@ -166,14 +181,20 @@ impl Way {
             ("turns", None | Some("tcp")) => (RelayTransport::Tls, 5349),
             _ => return None,
         };
-        let (host, port) = match authority.rsplit_once(':') {
-            // A colon within brackets belongs to the address.
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-            _ => (authority, default_port),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let (host, port) = host_and_port(authority);
+        let port = port.map_or(Some(default_port), |port| port.parse().ok())?;
         (!host.is_empty()).then(|| Self { transport, host: host.to_owned(), port })
     }
+}
+
+/// The parts of a url's `host:port`; an address of IPv6 without its brackets.
+fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    let (host, port) = match authority.rsplit_once(':') {
+        // A colon within brackets belongs to the address.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
 /// The streams of one of the engine's sockets; they end with it.
@@ -351,6 +372,23 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Way::parse(url), want, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_server_is_told_from_the_url_of_a_candidate_on_its_relay() {
+        let plan = Plan::new(&servers(&["turn:a.example?transport=tcp", "turns:[2001:db8::1]:443"]), None);
+        for (url, want) in [
+            ("turn:198.51.100.7:3478?transport=udp", Some("198.51.100.7")),
+            ("turn:b.example", Some("b.example")),
+            ("turn:[2001:db8::2]:3478", Some("2001:db8::2")),
+            ("turn:tcp-0.turn.invalid:3478?transport=udp", Some("a.example")),
+            ("turn:tls-1.turn.invalid:3478?transport=udp", Some("2001:db8::1")),
+            ("turn:", None),
+            ("stun:a.example", None),
+            ("", None),
+        ] {
+            assert_eq!(plan.host_of(url).as_deref(), want, "{url}");
         }
     }
 
