@@ -3,6 +3,7 @@
 mod beside;
 mod hear;
 mod networks;
+mod robots;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use super::{Config, Order, Shared, video};
 use crate::model::Notice;
 use crate::render::slot::Slot;
 use networks::Networks;
+use robots::Robots;
 
 pub(super) async fn run(
     config: Config,
@@ -52,6 +54,7 @@ pub(super) async fn run(
         dialogue,
         own_id: None,
         ice_servers: Vec::new(),
+        robots: Robots::default(),
         link: None,
         second_path,
         beside: None,
@@ -93,7 +96,12 @@ async fn next_event(link: &mut Option<Link>) -> Option<Event> {
 }
 
 struct Link {
+    /// The robot, as the server calls it now.
     robot: PeerId,
+    /// As the server called it when the connection was made.
+    first: PeerId,
+    /// Its name at the server.
+    name: Option<String>,
     connection: Arc<Connection>,
     events: Events,
 }
@@ -109,6 +117,7 @@ struct Worker {
     dialogue: Dialogue,
     own_id: Option<PeerId>,
     ice_servers: Vec<IceServer>,
+    robots: Robots,
     link: Option<Link>,
     second_path: SecondPath,
     /// The connection beside `link`.
@@ -243,7 +252,8 @@ impl Worker {
             }
         }
         self.heard_at = None;
-        self.link = Some(Link { robot, connection, events });
+        let name = self.robots.name(robot);
+        self.link = Some(Link { robot, first: robot, name, connection, events });
     }
 
     fn close_link(&mut self) {

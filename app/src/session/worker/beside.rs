@@ -133,11 +133,11 @@ impl Worker {
             .with_candidates(way.candidates(self.config.candidates))
             .with_bind(bind)
             .with_ca(self.config.signaling.ca.clone());
-        let robot = link.robot;
+        let (robot, first, name) = (link.robot, link.first, link.name.clone());
         tracing::info!(way = way.name(), "second path wanted");
         let (connection, events, _) = Connection::open(config);
         self.close_beside();
-        self.beside = Some(Link { robot, connection: Arc::new(connection), events });
+        self.beside = Some(Link { robot, first, name, connection: Arc::new(connection), events });
     }
 }
 

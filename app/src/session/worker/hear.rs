@@ -26,6 +26,7 @@ impl Worker {
             signaling::Event::Joined { self_id, peers, ice_servers } => {
                 self.own_id = Some(self_id);
                 self.ice_servers = ice_servers;
+                self.robots.handle_joined(&peers);
                 let mut robots: Vec<&Peer> = peers.iter().filter(|p| p.role == Role::Robot).collect();
                 // One whose signalling is lost may be dead already; the living first.
                 robots.sort_by_key(|peer| !peer.connected);
@@ -35,14 +36,18 @@ impl Worker {
                     status.joined = true;
                 });
                 self.plan.handle(plan::Input::Joined { robots }, now);
+                self.adopt();
             }
             signaling::Event::Resumed => self.change(|status| status.signaling = true),
             signaling::Event::PeerJoined(peer) if peer.role == Role::Robot => {
                 self.plan.handle(plan::Input::RobotJoined(peer.id), now);
+                self.robots.handle_peer_joined(&peer);
+                self.adopt();
             }
             signaling::Event::PeerJoined(_) => {}
             signaling::Event::PeerLeft { id } => {
                 self.early.retain(|(from, _)| *from != id);
+                self.robots.handle_peer_left(id);
                 self.plan.handle(plan::Input::PeerLeft(id), now);
             }
             signaling::Event::Signal { from, signal } => self.handle_signal(from, signal, now),
@@ -90,7 +95,8 @@ impl Worker {
             match link.connection.admits(&signal) {
                 Admission::Mine => return link.connection.handle_signal(signal),
                 Admission::Stale => return,
-                Admission::Replace => {}
+                // Either the guess was wrong or the robot has started over: that goes by what shows of the connection.
+                Admission::Replace => self.call_robot(link.first),
             }
         }
         let (conn, kind) = (signal.conn, signal.kind);
@@ -102,6 +108,22 @@ impl Worker {
         }
         if kind == SignalKind::Offer {
             self.plan.handle(plan::Input::Offer { from, conn }, now);
+        }
+    }
+
+    /// After the server has forgotten everybody, the robot comes with another id. Signals of the connections that stand go
+    /// there then; the plan is not told, so that an offer from there is still one of another robot.
+    fn adopt(&mut self) {
+        let Some(link) = self.link.as_ref().filter(|_| self.is_linked()) else { return };
+        if let Some(heir) = self.robots.heir(link.robot, link.name.as_deref()) {
+            tracing::info!(was = %link.robot, is = %heir, "the robot has another id");
+            self.call_robot(heir);
+        }
+    }
+
+    fn call_robot(&mut self, id: PeerId) {
+        for link in self.link.iter_mut().chain(&mut self.beside) {
+            link.robot = id;
         }
     }
 
@@ -126,6 +148,7 @@ impl Worker {
                     LinkState::Connecting | LinkState::Disconnected | LinkState::Failed(_) => {}
                 }
                 self.plan.handle(plan::Input::Link(state), now);
+                self.adopt();
             }
             Some(Event::Message { channel: Channel::Telemetry, data }) => self.handle_telemetry(&data, now),
             Some(Event::Message { channel: Channel::Event, data }) => match event::Event::decode(&data) {

@@ -80,6 +80,27 @@ fn a_relay_is_the_second_path_where_it_is_asked_for_and_there_is_one_network() {
     assert!((50..=count("sent", "main")).contains(&counted), "{control}");
 }
 
+#[test]
+fn a_second_path_is_found_though_the_server_has_forgotten_everybody_since_the_first() {
+    let Some(scene) = Scene::with_networks("fwnew", 1) else { return };
+    let (server, url) = scene.server();
+    let mut robot = scene.robot(&url);
+    robot.env("FARWHEEL_ROBOT_LOG", "farwheel_robot=info");
+    let mut robot = Program::start(robot);
+    robot.wait_line("ready");
+    let mut app = Program::start(scene.app(&url, "auto"));
+    app.wait_line("Connected to");
+    robot.catch_up();
+    server.kill();
+    app.wait_line("The server is gone");
+    let _server = scene.server_at(url.split('/').nth(2).unwrap());
+    // Both have another id now.
+    robot.wait_line("joined the room");
+    app.wait_line("The server is back");
+    scene.attach(2, 200);
+    assert_eq!(app.wait_line("Control on two paths: "), "net1 and net2.");
+}
+
 /// Two ends, `car` and `desk`, with two wires between them, and a server beside the robot.
 struct Scene {
     car: Namespace,
@@ -149,16 +170,24 @@ impl Scene {
                 .unwrap()
                 .unwrap();
         }
-        for (n, metric) in [(1, "100"), (2, "200")].into_iter().take(count) {
-            let (net, wire) = (format!("45.82.{n}"), format!("net{n}"));
-            car.ip(&format!("link add {wire} type veth peer name {wire} netns {}", desk.name())).unwrap();
-            for (end, address) in [(&car, format!("{net}.1/24")), (&desk, format!("{net}.2/24"))] {
-                end.ip(&format!("addr add {address} dev {wire}")).unwrap();
-                end.ip(&format!("link set {wire} up")).unwrap();
-            }
-            desk.ip(&format!("route add default via {net}.1 dev {wire} metric {metric}")).unwrap();
+        let scene = Self { car, desk, dir: tempfile::tempdir().unwrap() };
+        for (n, metric) in [(1, 100), (2, 200)].into_iter().take(count) {
+            scene.attach(n, metric);
         }
-        Some(Self { car, desk, dir: tempfile::tempdir().unwrap() })
+        Some(scene)
+    }
+
+    /// Lays a wire between the two ends.
+    fn attach(&self, n: u8, metric: u32) {
+        let (net, wire) = (format!("45.82.{n}"), format!("net{n}"));
+        self.car
+            .ip(&format!("link add {wire} type veth peer name {wire} netns {}", self.desk.name()))
+            .unwrap();
+        for (end, address) in [(&self.car, format!("{net}.1/24")), (&self.desk, format!("{net}.2/24"))] {
+            end.ip(&format!("addr add {address} dev {wire}")).unwrap();
+            end.ip(&format!("link set {wire} up")).unwrap();
+        }
+        self.desk.ip(&format!("route add default via {net}.1 dev {wire} metric {metric}")).unwrap();
     }
 
     /// Drives at half throttle; once `mark` is said the blow falls on the network of the main path, and 1.5 s are watched.
@@ -224,8 +253,12 @@ impl Scene {
     }
 
     fn server(&self) -> (Program, String) {
+        self.server_at("45.82.1.1:0")
+    }
+
+    fn server_at(&self, listen: &str) -> (Program, String) {
         let mut server = self.command(&self.car, "farwheel-signaling");
-        server.args(["serve", "--insecure", "--anonymous", "--listen", "45.82.1.1:0"]);
+        server.args(["serve", "--insecure", "--anonymous", "--listen", listen]);
         let mut server = Program::start(server);
         let url = server.wait_line("listening ");
         (server, url)
