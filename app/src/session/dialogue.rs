@@ -216,7 +216,8 @@ impl Dialogue {
             | Body::LeaseRelease
             | Body::LeaseHandOver { .. }
             | Body::SelectCamera { .. }
-            | Body::LimitVideo { .. } => tracing::debug!("robot said what only its peers say"),
+            | Body::LimitVideo { .. }
+            | Body::SecondPath { .. } => tracing::debug!("robot said what only its peers say"),
         }
     }
 
@@ -252,6 +253,11 @@ impl Dialogue {
                 self.say_video_limit();
             }
         }
+    }
+
+    /// A second connection is offered, with this certificate; the robot takes no other for this driver's.
+    pub fn announce_second_path(&mut self, fingerprint: String) {
+        self.outgoing.push_back(Event::notice(Body::SecondPath { fingerprint }));
     }
 
     fn say_video_limit(&mut self) {

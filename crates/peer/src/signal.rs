@@ -26,6 +26,17 @@ impl Signal {
         }
     }
 
+    /// The certificate that an offer or an answer names, in lower case: `sha-256 0a:1b:...`. None if it names none or more
+    /// than one.
+    pub fn fingerprint(&self) -> Option<String> {
+        let sdp = self.data.get("sdp")?.as_str()?;
+        // Whatever a reader of SDP takes for the end of a line.
+        let lines = sdp.split(['\r', '\n']).map(|line| line.trim().to_ascii_lowercase());
+        let mut named = lines.filter_map(|line| Some(line.strip_prefix("a=fingerprint:")?.trim().to_owned()));
+        let first = named.next()?;
+        named.all(|other| other == first).then_some(first)
+    }
+
     /// The end of a connection that is not wanted.
     pub fn bye(conn: ConnId) -> Self {
         Self { conn, kind: SignalKind::Bye, data: serde_json::Value::Null }
@@ -54,4 +65,32 @@ pub enum Admission {
     Replace,
     /// Left over from an earlier attempt (or the loser of a glare): drop it.
     Stale,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_description_names_one_certificate_or_counts_as_naming_none() {
+        for (sdp, want) in [
+            ("v=0\r\na=fingerprint:sha-256 0A:1B\r\nm=application", Some("sha-256 0a:1b")),
+            ("a=fingerprint:sha-256 0A:1B\r\na=fingerprint:sha-256 0a:1b\r\n", Some("sha-256 0a:1b")),
+            ("a=fingerprint:sha-256 0A:1B\r\na=fingerprint:sha-256 0A:1C\r\n", None),
+            ("a=fingerprint:sha-256 0A:1B\r\na=fingerprint:sha-512 0A:1B\r\n", None),
+            ("a=fingerprint:sha-256 0A:1B\ra=fingerprint:sha-256 0A:1C\n", None),
+            ("v=0\r\n", None),
+            ("", None),
+        ] {
+            let signal =
+                Signal { conn: ConnId::new(1), kind: SignalKind::Offer, data: json!({ "sdp": sdp }) };
+            assert_eq!(signal.fingerprint().as_deref(), want, "{sdp:?}");
+        }
+        for data in [json!(null), json!({ "sdp": 1 }), json!({ "candidate": "" })] {
+            let signal = Signal { conn: ConnId::new(1), kind: SignalKind::Candidate, data };
+            assert_eq!(signal.fingerprint(), None, "{signal:?}");
+        }
+    }
 }

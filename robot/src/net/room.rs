@@ -49,6 +49,11 @@ struct Viewer {
     initiative: Initiative,
     /// The same peer's second path.
     companion: Option<Companion>,
+    /// The certificate that the next one has, by the word of the peer itself.
+    announced: Option<String>,
+    /// Signals of a second path of which the peer has said nothing, its offer first. Full: an offer has at most some tens of
+    /// candidates; more are dropped and the connection does without them.
+    held: Vec<Signal>,
 }
 
 /// Why a connection is taken to be that of its peer.
@@ -242,6 +247,7 @@ impl Room {
                 info!(%peer, name, path, "connected");
                 self.roster.handle_connected(peer);
             }
+            News::Announced(fingerprint) => self.handle_announced(conn, fingerprint),
             News::State(LinkState::Connecting) => {}
             News::State(LinkState::Disconnected) => info!(%peer, "nothing heard from peer"),
             News::State(LinkState::Failed(failure)) => {
@@ -326,6 +332,8 @@ impl Room {
             connection: Arc::clone(&connection),
             initiative,
             companion: None,
+            announced: None,
+            held: Vec::new(),
         };
         self.viewers.insert(conn, viewer);
         Some(connection)

@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use farwheel_peer::{Channel, ConnId, Connection, Event, Events, LinkState, Signal};
 use farwheel_proto::control::ReceiverReport;
+use farwheel_proto::control::event::{self, Body};
 use farwheel_proto::control::probe::{Ping, Pong};
 use tokio::sync::mpsc;
 use tracing::{debug, trace};
@@ -30,6 +31,8 @@ pub enum News {
     Signal(Signal),
     /// Another state.
     State(LinkState),
+    /// The second connection with this certificate is its peer's.
+    Announced(String),
     /// It is over.
     Ended,
 }
@@ -74,8 +77,11 @@ pub async fn forward(
             }
             Event::Message { channel: Channel::Event, data } => {
                 trace!(%peer, bytes = data.len(), "event");
-                shared.inbox.put_event(&peer, data);
-                continue;
+                let Some(fingerprint) = announced(&data) else {
+                    shared.inbox.put_event(&peer, data);
+                    continue;
+                };
+                News::Announced(fingerprint)
             }
             Event::KeyframeRequested => {
                 match shared.wish_of(&peer) {
@@ -139,6 +145,20 @@ pub async fn forward_beside(
     // The room is gone first only while the process ends.
     notes.send(Note { conn, news: News::Ended }).await.ok();
 }
+
+/// What an event says of a second connection, the only kind that is not for the control thread.
+fn announced(message: &[u8]) -> Option<String> {
+    // All others are read once, there.
+    let mark = SECOND_PATH.as_bytes();
+    message.windows(mark.len()).find(|part| *part == mark)?;
+    match event::Event::decode(message).ok()?.body {
+        Body::SecondPath { fingerprint } => Some(fingerprint.to_ascii_lowercase()),
+        _ => None,
+    }
+}
+
+/// Occurs in each event of that type, and hardly in others.
+const SECOND_PATH: &str = "second_path";
 
 fn take_command(peer: &PeerId, path: Path, datagram: &[u8], shared: &Shared) {
     match Command::read(peer, path, datagram, Instant::now()) {

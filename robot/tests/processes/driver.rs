@@ -71,6 +71,8 @@ pub(crate) enum Order {
     Raw(&'static [u8]),
     /// Connect a second time, beside this connection, or beside the own one.
     ConnectBeside(Option<ConnId>),
+    /// Announce second connections from here on, and the one offered last; or do not.
+    Announce(bool),
     /// Send commands by these ways from here on.
     Send { main: bool, beside: bool },
     /// Close the connection.
@@ -204,6 +206,9 @@ struct Task {
     link: Option<Link>,
     beside: Option<Link>,
     sends: [bool; 2],
+    announces: bool,
+    /// Certificate of the second connection offered last.
+    fingerprint: Option<String>,
     own_id: Option<signaling::PeerId>,
     requests: u32,
 }
@@ -235,6 +240,8 @@ impl Task {
             link: None,
             beside: None,
             sends: [true; 2],
+            announces: true,
+            fingerprint: None,
             own_id: None,
             requests: 0,
         }
@@ -288,6 +295,10 @@ impl Task {
                 }
                 News::Connection(Some(event)) => self.handle(event),
                 News::Beside(Some(Event::Signal(signal))) => {
+                    if signal.kind == SignalKind::Offer {
+                        self.fingerprint = signal.fingerprint();
+                        self.announce();
+                    }
                     client.send(self.beside.as_ref().expect("it sent this").peer, signal);
                 }
                 News::Beside(event) => self.handle_beside(event),
@@ -324,6 +335,14 @@ impl Task {
             view.beside.connected = false;
         });
         self.beside = Some(Link { peer: link.peer, connection, events, frames });
+    }
+
+    fn announce(&self) {
+        if let (true, Some(fingerprint), Some(link)) = (self.announces, &self.fingerprint, &self.link) {
+            let body = Body::SecondPath { fingerprint: fingerprint.clone() };
+            let message = event::Event::notice(body).encode().unwrap();
+            link.connection.send(Channel::Event, message.into()).unwrap();
+        }
     }
 
     fn handle_beside(&mut self, event: Option<Event>) {
@@ -431,6 +450,10 @@ impl Task {
                 link.connection.send(Channel::Event, Bytes::from_static(bytes)).unwrap();
             }
             Order::ConnectBeside(main) => self.open_beside(main),
+            Order::Announce(announces) => {
+                self.announces = announces;
+                self.announce();
+            }
             Order::Send { main, beside } => self.sends = [main, beside],
             Order::Close => self.close(self.link.as_ref()),
             Order::CloseBeside => self.close(self.beside.as_ref()),

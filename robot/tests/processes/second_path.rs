@@ -81,6 +81,30 @@ fn a_second_connection_beside_none_of_its_own_is_turned_away() {
     assert_eq!(robot.widths()[THROTTLE], FULL_US);
 }
 
+#[test]
+fn a_second_connection_is_not_taken_on_the_servers_word_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_server, robot, driver) = at_full_throttle(dir.path());
+    let first = driver.view();
+
+    // As one that the server has made up looks: the driver says nothing of it on its own connection.
+    driver.order(Order::Announce(false));
+    driver.order(Order::ConnectBeside(None));
+    let offered = driver.wait("another offer", |view| view.beside.conn != first.beside.conn);
+    let unheard = driver.wait("two seconds of commands", |view| sequence(view) > sequence(&offered) + 100);
+    assert!(!unheard.beside.connected, "{:?}", unheard.beside);
+    assert_eq!(unheard.beside.heard, offered.beside.heard, "nor is it told anything");
+
+    // The same one, once the driver has said so.
+    driver.order(Order::Announce(true));
+    let view = driver.wait("a second connection", |view| {
+        view.beside.connected && view.beside.heard > unheard.beside.heard + 5
+    });
+    assert_eq!((view.links, view.beside.conn), (1, offered.beside.conn));
+    assert_eq!(view.fast.unwrap().status, Status::Armed);
+    assert_eq!(robot.widths()[THROTTLE], FULL_US);
+}
+
 /// A car driven at full throttle by both paths.
 fn at_full_throttle(dir: &Path) -> (Server, Robot, Driver) {
     let server = Server::start(dir);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farwheel_peer::{
-    Bind, Channel, Config, ConnId, Connection, Event, Failure, LinkState, Manners, Signal, Video,
+    Bind, Channel, Config, ConnId, Connection, Event, Failure, LinkState, Manners, Signal, SignalKind, Video,
 };
 use farwheel_proto::control::Telemetry;
 use farwheel_proto::control::event::ControlPaths;
@@ -46,6 +46,11 @@ impl Worker {
                 self.close_beside();
             }
             Some(Event::Signal(signal)) => {
+                if signal.kind == SignalKind::Offer
+                    && let Some(fingerprint) = signal.fingerprint()
+                {
+                    self.dialogue.announce_second_path(fingerprint);
+                }
                 if let Some(beside) = &self.beside {
                     self.client.send(beside.robot, signal);
                 }

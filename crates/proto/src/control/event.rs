@@ -111,6 +111,11 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kbps: Option<u32>,
     },
+    /// From a peer: the second connection that it offers is its own. Not answered.
+    SecondPath {
+        /// The certificate of that connection, as in its description: `sha-256 0A:1B:...`, in any case.
+        fingerprint: String,
+    },
     /// From the robot to all: what its cameras are and which one is sent.
     Cameras {
         /// All of them.

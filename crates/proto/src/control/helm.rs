@@ -339,8 +339,10 @@ impl Helm {
             | Body::SelectCamera { .. }
             | Body::LimitVideo { .. } => Err(Refusal::NoLease),
             Body::LeaseTake => Err(Refusal::Role),
-            // Answers and a robot's own news mean nothing here; answering them could go on for ever.
-            Body::Welcome(_)
+            // Answers and a robot's own news mean nothing here; answering them could go on for ever. What concerns
+            // connections is for whoever has them.
+            Body::SecondPath { .. }
+            | Body::Welcome(_)
             | Body::LeaseGranted { .. }
             | Body::LeaseDenied { .. }
             | Body::LeaseAsked { .. }

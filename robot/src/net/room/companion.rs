@@ -2,16 +2,17 @@
 //!
 //! | what comes | what becomes of it |
 //! |---|---|
-//! | an offer beside a connection of the same peer | the companion, in place of an earlier one |
+//! | an offer beside a connection of the same peer, whose certificate that peer has announced on it | the companion, in place of an earlier one |
+//! | another one beside it | it is held until the peer announces it: the server's word is not enough |
 //! | an offer beside anything else | a bye: it could only be mistaken for a fresh start |
-//! | a signal of a companion | it gets it |
+//! | a signal of a companion | it gets it, unless it names another certificate |
 //! | a bye of a companion, or its failure | it is forgotten; nothing else changes |
 //! | the end of the connection that it stands beside | it ends too |
 
 use std::sync::Arc;
 
 use farwheel_peer::signaling::PeerId;
-use farwheel_peer::{Beside, Config, ConnId, Connection, LinkState, Manners, Signal, Video};
+use farwheel_peer::{Beside, Config, ConnId, Connection, LinkState, Manners, Signal, SignalKind, Video};
 use tracing::{debug, info};
 
 use super::{Identity, Room};
@@ -20,9 +21,23 @@ use crate::net::viewer::{self, News};
 /// See the module.
 pub(super) struct Companion {
     pub(super) connection: Arc<Connection>,
+    /// Its peer's certificate.
+    fingerprint: String,
 }
 
 impl Companion {
+    /// Takes a signal; a certificate other than the announced one is none of the peer's.
+    fn handle_signal(&self, signal: Signal) {
+        match signal.kind {
+            SignalKind::Offer | SignalKind::Answer
+                if signal.fingerprint().as_ref() != Some(&self.fingerprint) =>
+            {
+                debug!(conn = %signal.conn, "description of a second path dropped: another certificate");
+            }
+            _ => self.connection.handle_signal(signal),
+        }
+    }
+
     /// Ends it; its peer hears of it by the silence, or has asked for it.
     pub(super) fn close(self) {
         tokio::spawn(async move { self.connection.close().await });
@@ -32,11 +47,21 @@ impl Companion {
 impl Room {
     /// Takes what concerns a companion; gives back what does not.
     pub(super) fn handle_signal_beside(&mut self, from: PeerId, signal: Signal) -> Option<Signal> {
-        let own = self.viewers.values().filter(|viewer| viewer.peer == from);
-        let mut companions = own.filter_map(|viewer| viewer.companion.as_ref());
-        if let Some(companion) = companions.find(|companion| companion.connection.conn() == signal.conn) {
-            companion.connection.handle_signal(signal);
-            return None;
+        for viewer in self.viewers.values_mut().filter(|viewer| viewer.peer == from) {
+            let companion = viewer.companion.as_ref();
+            if let Some(companion) = companion.filter(|one| one.connection.conn() == signal.conn) {
+                companion.handle_signal(signal);
+                return None;
+            }
+            if viewer.held.first().is_some_and(|offer| offer.conn == signal.conn) {
+                match signal.kind {
+                    SignalKind::Bye => viewer.held.clear(),
+                    SignalKind::Offer => viewer.held = vec![signal],
+                    _ if viewer.held.len() < HELD_MAX => viewer.held.push(signal),
+                    _ => debug!(peer = %from, "signal dropped: too many wait for a word of the peer"),
+                }
+                return None;
+            }
         }
         match signal.beside() {
             Beside::Nothing => return Some(signal),
@@ -49,10 +74,16 @@ impl Room {
     fn answer_beside(&mut self, from: PeerId, main: ConnId, signal: Signal) {
         let conn = signal.conn;
         let is_taken = self.main_of(conn).is_some() || self.viewers.contains_key(&conn);
-        let known = self.viewers.get(&main).filter(|viewer| viewer.peer == from && !is_taken);
+        let known = self.viewers.get_mut(&main).filter(|viewer| viewer.peer == from && !is_taken);
         let (Some(viewer), Some(own_id)) = (known, self.own_id) else {
             debug!(peer = %from, %conn, %main, "second path turned away: there is no such connection of this peer");
             self.client.send(from, Signal::bye(conn));
+            return;
+        };
+        let Some(fingerprint) = signal.fingerprint().filter(|named| viewer.announced.as_ref() == Some(named))
+        else {
+            debug!(peer = %from, %conn, %main, "second path held until its peer says that it is its own");
+            viewer.held = vec![signal];
             return;
         };
         let key = Arc::clone(&viewer.key);
@@ -66,8 +97,21 @@ impl Room {
         let viewer = self.viewers.get_mut(&main).expect("found above");
         // Nobody else was told which connections this peer has.
         viewer.identity = Identity::Given;
-        if let Some(earlier) = viewer.companion.replace(Companion { connection }) {
+        if let Some(earlier) = viewer.companion.replace(Companion { connection, fingerprint }) {
             earlier.close();
+        }
+    }
+
+    /// A peer has said on its connection which certificate its second one has.
+    pub(super) fn handle_announced(&mut self, main: ConnId, fingerprint: String) {
+        let Some(viewer) = self.viewers.get_mut(&main) else { return };
+        let peer = viewer.peer;
+        let is_held = viewer.held.first().and_then(Signal::fingerprint).as_ref() == Some(&fingerprint);
+        viewer.announced = Some(fingerprint);
+        if is_held {
+            for signal in std::mem::take(&mut viewer.held) {
+                self.handle_signal_beside(peer, signal);
+            }
         }
     }
 
@@ -85,6 +129,8 @@ impl Room {
                 info!(%peer, path, "second path for commands");
                 self.shared.fanout.set_beside(main, connection);
             }
+            // Events are not heard on it.
+            News::Announced(_) => {}
             News::State(LinkState::Connecting | LinkState::Disconnected) => {}
             News::State(LinkState::Failed(_)) | News::Ended => {
                 info!(%peer, "second path over");
@@ -104,3 +150,6 @@ impl Room {
         })
     }
 }
+
+/// Signals of a second path that wait for its peer's word.
+const HELD_MAX: usize = 64;
