@@ -216,8 +216,9 @@ impl Dialogue {
             | Body::LeaseRelease
             | Body::LeaseHandOver { .. }
             | Body::SelectCamera { .. }
-            | Body::LimitVideo { .. }
-            | Body::SecondPath { .. } => tracing::debug!("robot said what only its peers say"),
+            | Body::LimitVideo { .. } => tracing::debug!("robot said what only its peers say"),
+            // For whoever has the connections.
+            Body::SecondPath { .. } => {}
         }
     }
 
@@ -257,7 +258,7 @@ impl Dialogue {
 
     /// A second connection is offered, with this certificate; the robot takes no other for this driver's.
     pub fn announce_second_path(&mut self, fingerprint: String) {
-        self.outgoing.push_back(Event::notice(Body::SecondPath { fingerprint }));
+        self.say(Event::notice(Body::SecondPath { fingerprint }));
     }
 
     fn say_video_limit(&mut self) {
@@ -368,10 +369,14 @@ impl Dialogue {
             self.asked.pop_first();
         }
         self.asked.insert(self.next_id, what);
+        self.say(Event::request(self.next_id, body));
+    }
+
+    fn say(&mut self, event: Event) {
         if self.outgoing.len() >= ASKED_MAX {
             self.outgoing.pop_front();
         }
-        self.outgoing.push_back(Event::request(self.next_id, body));
+        self.outgoing.push_back(event);
     }
 
     fn notice(&mut self, notice: Notice) {

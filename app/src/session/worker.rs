@@ -4,6 +4,7 @@ mod beside;
 mod hear;
 mod networks;
 mod robots;
+mod vouched;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ use crate::model::Notice;
 use crate::render::slot::Slot;
 use networks::Networks;
 use robots::Robots;
+use vouched::Vouched;
 
 pub(super) async fn run(
     config: Config,
@@ -58,6 +60,7 @@ pub(super) async fn run(
         link: None,
         second_path,
         beside: None,
+        vouched: Vouched::default(),
         looked_at: None,
         networks: Networks::default(),
         newest: None,
@@ -122,6 +125,7 @@ struct Worker {
     second_path: SecondPath,
     /// The connection beside `link`.
     beside: Option<Link>,
+    vouched: Vouched,
     /// When the second path was last looked after.
     looked_at: Option<Instant>,
     networks: Networks,

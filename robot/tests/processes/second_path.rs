@@ -4,6 +4,7 @@ use std::path::Path;
 
 use farwheel_peer::ConnId;
 use farwheel_proto::control::Status;
+use farwheel_proto::control::event::Body;
 use farwheel_robot::drive::pulse_log::Line;
 
 use crate::driver::{Driver, Order, View};
@@ -101,6 +102,9 @@ fn a_second_connection_is_not_taken_on_the_servers_word_alone() {
         view.beside.connected && view.beside.heard > unheard.beside.heard + 5
     });
     assert_eq!((view.links, view.beside.conn), (1, offered.beside.conn));
+    // And the robot says of each what its own is.
+    let announced = view.events.iter().filter(|body| matches!(body, Body::SecondPath { .. }));
+    assert_eq!(announced.count(), 2, "{:?}", view.events);
     assert_eq!(view.fast.unwrap().status, Status::Armed);
     assert_eq!(robot.widths()[THROTTLE], FULL_US);
 }

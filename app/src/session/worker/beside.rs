@@ -11,6 +11,7 @@ use farwheel_peer::{
 use farwheel_proto::control::Telemetry;
 use farwheel_proto::control::event::ControlPaths;
 
+use super::vouched::Vouched;
 use super::{Link, Worker};
 use crate::model::settings::Paths;
 use crate::session::hands::lock;
@@ -73,6 +74,13 @@ impl Worker {
             ) => {}
         }
         self.follow_second_path();
+    }
+
+    /// Takes what the robot says on its own connection of the second one's certificate.
+    pub(super) fn handle_announced(&mut self, fingerprint: &str) {
+        if let (Some(signal), Some(beside)) = (self.vouched.handle_announced(fingerprint), &self.beside) {
+            beside.connection.handle_signal(signal);
+        }
     }
 
     pub(super) fn close_beside(&mut self) {
@@ -142,6 +150,7 @@ impl Worker {
         tracing::info!(way = way.name(), "second path wanted");
         let (connection, events, _) = Connection::open(config);
         self.close_beside();
+        self.vouched = Vouched::default();
         self.beside = Some(Link { robot, first, name, connection: Arc::new(connection), events });
     }
 }

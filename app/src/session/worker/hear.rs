@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use farwheel_peer::signaling::{self, Peer, PeerId, Role};
 use farwheel_peer::{Admission, Beside, Channel, Event, LinkState, Signal, SignalKind};
-use farwheel_proto::control::event;
+use farwheel_proto::control::event::{self, Body};
 use farwheel_proto::control::link_report::LinkReport;
 use farwheel_proto::control::place::{Outline, Place};
 use farwheel_proto::control::probe::Pong;
@@ -80,7 +80,9 @@ impl Worker {
 
     fn handle_signal(&mut self, from: PeerId, signal: Signal, now: Instant) {
         if let Some(beside) = self.beside.as_ref().filter(|beside| beside.connection.conn() == signal.conn) {
-            if beside.robot == from {
+            if beside.robot == from
+                && let Some(signal) = self.vouched.handle_signal(signal)
+            {
                 beside.connection.handle_signal(signal);
             }
             return;
@@ -152,6 +154,9 @@ impl Worker {
             }
             Some(Event::Message { channel: Channel::Telemetry, data }) => self.handle_telemetry(&data, now),
             Some(Event::Message { channel: Channel::Event, data }) => match event::Event::decode(&data) {
+                Ok(event::Event { body: Body::SecondPath { fingerprint }, .. }) => {
+                    self.handle_announced(&fingerprint);
+                }
                 Ok(event) => self.dialogue.handle_event(event),
                 Err(e) => tracing::debug!(error = %e, "event not understood"),
             },

@@ -111,7 +111,7 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kbps: Option<u32>,
     },
-    /// From a peer: the second connection that it offers is its own. Not answered.
+    /// From a peer and from the robot: the second connection that it offers, or answers, is its own. Not answered.
     SecondPath {
         /// The certificate of that connection, as in its description: `sha-256 0A:1B:...`, in any case.
         fingerprint: String,

@@ -12,7 +12,11 @@
 use std::sync::Arc;
 
 use farwheel_peer::signaling::PeerId;
-use farwheel_peer::{Beside, Config, ConnId, Connection, LinkState, Manners, Signal, SignalKind, Video};
+use farwheel_peer::{
+    Beside, Channel, Config, ConnId, Connection, LinkState, Manners, Signal, SignalKind, Video,
+};
+use farwheel_proto::control::Event;
+use farwheel_proto::control::event::Body;
 use tracing::{debug, info};
 
 use super::{Identity, Room};
@@ -121,7 +125,16 @@ impl Room {
         let viewer = self.viewers.get_mut(&main).expect("it has the companion");
         let peer = viewer.peer;
         match news {
-            News::Signal(signal) => self.client.send(peer, signal),
+            News::Signal(signal) => {
+                if let Some(fingerprint) = signal.fingerprint() {
+                    let event = Event::notice(Body::SecondPath { fingerprint });
+                    let message = event.encode().expect("a line of a description fits");
+                    if let Err(error) = viewer.connection.send(Channel::Event, message.into()) {
+                        debug!(%peer, %error, "second path not announced");
+                    }
+                }
+                self.client.send(peer, signal);
+            }
             News::State(LinkState::Connected) => {
                 let connection = viewer.companion.as_ref().map(|companion| Arc::clone(&companion.connection));
                 let pair = connection.as_ref().and_then(|connection| connection.stats().pair);
