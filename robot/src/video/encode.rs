@@ -125,7 +125,7 @@ impl EncodeThread {
         let told = Arc::clone(&stop);
         let thread = thread::spawn("encode", Urgency::Media, move || {
             let (wishes, limited) = (KeyWishes::default(), None);
-            Encode { parts, encoder, wishes, limited, encoded_at: None, recovered_at: None }.run(&told);
+            Encode { parts, encoder, wishes, limited, recovered_at: None }.run(&told);
         })
         .context("start the encode thread")?;
         Ok(Self { stop, thread: Some(thread) })
@@ -147,8 +147,6 @@ struct Encode {
     wishes: KeyWishes,
     /// The connection that the driver has limited, and to what.
     limited: Option<(ConnId, Bitrate)>,
-    /// When a picture was last encoded.
-    encoded_at: Option<Instant>,
     /// When a loss that the leader told of was last answered with a recovery.
     recovered_at: Option<Instant>,
 }
@@ -243,12 +241,6 @@ impl Encode {
             self.wishes.handle_request(Wish::Follower);
         }
         self.handle_losses(leader, taken_at);
-        let gap = self.encoded_at.map(|at| taken_at.saturating_duration_since(at));
-        let interval = Duration::from_secs(1) / self.encoder.target().fps.max(1);
-        if gap.is_some_and(|gap| gap > GAP_MAX.max(interval * 4)) {
-            self.encoder.request_keyframe();
-        }
-        self.encoded_at = Some(taken_at);
         if self.wishes.is_due(taken_at) {
             self.encoder.request_keyframe();
         }
@@ -306,9 +298,6 @@ impl Encode {
     }
 }
 
-/// A picture after a longer gap is a key frame: predicted from so long ago it has 100 to 124 kB at 720p, a key frame 11
-/// to 46 kB (measured on the moving test picture after 0.4 and 0.6 s; 13 kB after 0.2 s).
-const GAP_MAX: Duration = Duration::from_millis(250);
 /// Who asks again so soon after a recovery was not helped by it: the next answer is a key frame.
 const RECOVERY_TRUST: Duration = Duration::from_secs(1);
 /// How long the end, or the choice of another camera, waits at most.

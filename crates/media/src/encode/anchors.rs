@@ -91,7 +91,7 @@ impl Anchors {
             _ if pending.is_held => Outcome::Held,
             Next::Recovery => Outcome::Missed,
             Next::Any if pending.age >= PENDING_MAX => Outcome::Missed,
-            Next::Any => return None,
+            Next::Any | Next::Key => return None,
         };
         match outcome {
             Outcome::Held => {
@@ -115,6 +115,7 @@ impl Anchors {
 pub(super) enum Next {
     Any,
     Recovery,
+    Key,
 }
 
 #[cfg(test)]

@@ -10,12 +10,12 @@ use openh264_sys2::source::APILoader as Library;
 use openh264_sys2::{
     CAMERA_VIDEO_REAL_TIME, CONSTANT_ID, ENCODER_LTR_MARKING_FEEDBACK, ENCODER_LTR_RECOVERY_REQUEST,
     ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_MAX_BITRATE,
-    ENCODER_OPTION_RC_MODE, ENCODER_OPTION_TRACE_LEVEL, ISVCEncoder, ISVCEncoderVtbl, LEVEL_3_1,
-    LOW_COMPLEXITY, LTR_MARKING_FAILED, LTR_MARKING_SUCCESS, LTR_RECOVERY_REQUEST, MEDIUM_COMPLEXITY,
-    PRO_BASELINE, RC_BITRATE_MODE, RC_MODES, RC_OFF_MODE, SBitrateInfo, SEncParamExt, SFrameBSInfo,
-    SLTRMarkingFeedback, SLTRRecoverRequest, SM_FIXEDSLCNUM_SLICE, SM_SINGLE_SLICE, SPATIAL_LAYER_0,
-    SPATIAL_LAYER_ALL, SSourcePicture, WELS_LOG_QUIET, videoFormatI420, videoFrameTypeIDR,
-    videoFrameTypeSkip,
+    ENCODER_OPTION_RC_MODE, ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, ENCODER_OPTION_TRACE_LEVEL, ISVCEncoder,
+    ISVCEncoderVtbl, LEVEL_3_1, LOW_COMPLEXITY, LTR_MARKING_FAILED, LTR_MARKING_SUCCESS,
+    LTR_RECOVERY_REQUEST, MEDIUM_COMPLEXITY, PRO_BASELINE, RC_BITRATE_MODE, RC_OFF_MODE, SBitrateInfo,
+    SEncParamExt, SFrameBSInfo, SLTRMarkingFeedback, SLTRRecoverRequest, SM_FIXEDSLCNUM_SLICE,
+    SM_SINGLE_SLICE, SPATIAL_LAYER_0, SPATIAL_LAYER_ALL, SSourcePicture, WELS_LOG_QUIET, videoFormatI420,
+    videoFrameTypeIDR, videoFrameTypeSkip,
 };
 
 use super::anchors::{Anchors, Next, Outcome};
@@ -37,8 +37,10 @@ pub(super) struct Encoder {
     anchors: Anchors,
     /// Length of the numbers in the stream's slices.
     number_bits: Option<u32>,
-    /// How the picture before was quantised at its beginning.
+    /// How the rate control quantised the newest of its pictures, at its beginning.
     quantiser: i32,
+    /// How the picture before was quantised without the rate control.
+    fixed: Option<i32>,
 }
 
 /// What came of a picture.
@@ -70,6 +72,7 @@ impl Encoder {
             anchors: Anchors::default(),
             number_bits: None,
             quantiser: QUANTISER_BASE,
+            fixed: None,
         };
         let mut quiet = WELS_LOG_QUIET;
         // SAFETY: the trace level is an int.
@@ -98,7 +101,12 @@ impl Encoder {
         Ok(())
     }
 
-    pub(super) fn force_keyframe(&mut self) {
+    /// Whether its next picture is its first, and so a key frame.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.pictures == 0
+    }
+
+    fn force_keyframe(&mut self) {
         // It only fails on an encoder that was never initialised.
         // SAFETY: the encoder is initialised and the call takes no pointers.
         unsafe { (self.table().ForceIntraFrame.expect("the library fills its table"))(self.raw, true) };
@@ -117,9 +125,12 @@ impl Encoder {
     /// Encodes a picture; [`Next::Recovery`] makes it one if there is an anchor.
     pub(super) fn encode(&mut self, frame: &VideoFrame, next: Next) -> Result<Coded, Error> {
         let recovery = match next {
-            Next::Any => None,
+            Next::Any | Next::Key => None,
             Next::Recovery => self.anchors.usable(),
         };
+        if next == Next::Key {
+            self.force_keyframe();
+        }
         self.tell(next, recovery.is_some())?;
         let mut source = SSourcePicture {
             iColorFormat: videoFormatI420,
@@ -134,11 +145,8 @@ impl Encoder {
             // The encoder copies the picture and does not write to it, though its type says it might.
             *to = plane.as_ptr().cast_mut();
         }
-        // The rate control takes a recovery for a picture like those before and quantises it as finely; it is to be small.
-        let is_fixed = recovery.is_some() && self.quantiser < RECOVERY_QUANTISER;
-        if is_fixed {
-            self.set_rate_control(RC_OFF_MODE)?;
-        }
+        let fixed = self.fixed_quantiser(next, recovery.is_some());
+        self.fix_quantiser(fixed)?;
         // SAFETY: the planes live through the call and have stride x rows bytes each; `info` is the encoder's to fill.
         let result = unsafe {
             (self.table().EncodeFrame.expect("the library fills its table"))(
@@ -147,9 +155,6 @@ impl Encoder {
                 &mut *self.info,
             )
         };
-        if is_fixed {
-            self.set_rate_control(RC_BITRATE_MODE)?;
-        }
         if result != 0 {
             return Err(Error::Failed(format!("encoding {} gives {result}", frame.size)));
         }
@@ -174,10 +179,35 @@ impl Encoder {
         Ok(Coded { data: self.coded.split().freeze(), kind })
     }
 
-    fn set_rate_control(&mut self, mode: RC_MODES) -> Result<(), Error> {
-        let mut mode: c_int = mode;
-        // SAFETY: the mode is an int.
-        unsafe { self.set(ENCODER_OPTION_RC_MODE, from_mut(&mut mode).cast()) }
+    /// How the next picture is to be quantised if not by the rate control.
+    ///
+    /// That one takes a recovery for a picture like those before and quantises it as finely: 15 to 50 kB at 1280x720. And
+    /// it knows nothing of it after: it would make up for all that the recovery lacks with the very next picture.
+    fn fixed_quantiser(&self, next: Next, is_recovery: bool) -> Option<i32> {
+        let coarse = (self.quantiser + RECOVERY_COARSER).min(RECOVERY_COARSEST);
+        match (next, self.fixed) {
+            (Next::Key, _) => None,
+            _ if is_recovery => (coarse > self.quantiser).then_some(coarse),
+            (_, Some(before)) => Some(before - FINER_BY).filter(|quantiser| *quantiser > self.quantiser),
+            (_, None) => None,
+        }
+    }
+
+    fn fix_quantiser(&mut self, quantiser: Option<i32>) -> Result<(), Error> {
+        let mut mode: c_int = if quantiser.is_some() { RC_OFF_MODE } else { RC_BITRATE_MODE };
+        if quantiser.is_some() != self.fixed.is_some() {
+            // SAFETY: the mode is an int.
+            unsafe { self.set(ENCODER_OPTION_RC_MODE, from_mut(&mut mode).cast())? };
+        }
+        self.fixed = quantiser;
+        let Some(quantiser) = quantiser else { return Ok(()) };
+        let mut params = SEncParamExt::default();
+        // SAFETY: the option gives this struct, and takes it. With nothing else different the stream goes on.
+        unsafe {
+            self.get(ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, from_mut(&mut params).cast())?;
+            params.sSpatialLayers[0].iDLayerQp = quantiser;
+            self.set(ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, from_mut(&mut params).cast())
+        }
     }
 
     /// Tells the library what became of its pending anchor, and that the next picture is a recovery.
@@ -241,7 +271,9 @@ impl Encoder {
                             return Err(Error::Failed("the slice cannot be read".into()));
                         };
                         from = slice.from;
-                        self.quantiser = QUANTISER_BASE + slice.coarser;
+                        if self.fixed.is_none() {
+                            self.quantiser = QUANTISER_BASE + slice.coarser;
+                        }
                         note(&mut self.anchors, &slice, unit, bits);
                     }
                     _ => {}
@@ -285,6 +317,21 @@ impl Encoder {
             (self.table().SetOption.expect("the library fills its table"))(self.raw, option, value)
         };
         if result == 0 { Ok(()) } else { Err(Error::Failed(format!("option {option} gives {result}"))) }
+    }
+
+    /// # Safety
+    ///
+    /// `value` points to what the option gives.
+    unsafe fn get(&self, option: ENCODER_OPTION, value: *mut c_void) -> Result<(), Error> {
+        // SAFETY: the caller vouches for the type behind the pointer.
+        let result = unsafe {
+            (self.table().GetOption.expect("the library fills its table"))(self.raw, option, value)
+        };
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(Error::Failed(format!("reading option {option} gives {result}")))
+        }
     }
 
     fn table(&self) -> ISVCEncoderVtbl {
@@ -348,6 +395,7 @@ fn set_parameters(params: &mut SEncParamExt, config: Config, target: Target, sli
         params.iMinQp = SLICED_QP_MIN;
         params.iMaxQp = SLICED_QP_MAX;
     }
+    params.iIdrBitrateRatio = KEY_PERCENT;
     params.iTemporalLayerNum = 1;
     params.iSpatialLayerNum = 1;
     // Key frames come on request only.
@@ -366,8 +414,6 @@ fn set_parameters(params: &mut SEncParamExt, config: Config, target: Target, sli
     layer.iSpatialBitrate = params.iTargetBitrate;
     layer.iMaxSpatialBitrate = params.iMaxBitrate;
     layer.uiProfileIdc = PRO_BASELINE;
-    // Used only while the rate control is off.
-    layer.iDLayerQp = RECOVERY_QUANTISER;
     // The least level that is written; OpenH264 raises it by itself where size or rate need more.
     layer.uiLevelIdc = LEVEL_3_1;
     layer.sSliceArgument.uiSliceMode = if slices == 1 { SM_SINGLE_SLICE } else { SM_FIXEDSLCNUM_SLICE };
@@ -406,9 +452,17 @@ const SLICED_QP_MIN: c_int = 18;
 const SLICED_QP_MAX: c_int = 42;
 /// What the library's picture parameter sets begin with.
 const QUANTISER_BASE: c_int = 26;
-/// How a recovery is quantised, unless pictures are quantised more coarsely anyway. At 1280x720 and 4 Mbit/s it then has 2
-/// to 7 kB and 43 to 48 dB, and as fine as the pictures before, 15 to 50 kB; the next picture makes up for it.
-const RECOVERY_QUANTISER: c_int = 32;
+/// A key frame's bytes, in hundredths of its share: 67 ms of the rate at 30 pictures a second. The library's own 400 make
+/// each one a late picture; what it lacks the rate control makes up for within half a second. The library's first key
+/// frame does not keep to it.
+const KEY_PERCENT: c_int = 200;
+/// Steps that a recovery is quantised more coarsely than the pictures before; it then has about as many bytes as one of
+/// those, and a moving 720p picture still 41 to 49 dB. With no step it has five times as many (docs/MEASUREMENTS.md).
+const RECOVERY_COARSER: i32 = 12;
+/// No coarser than this: beyond, pictures that lean on it cost more than it saves.
+const RECOVERY_COARSEST: i32 = 36;
+/// Steps from one picture to the next back to what the rate control had: each has then no more bytes than one usually has.
+const FINER_BY: i32 = 2;
 /// Pictures that lie at least between two anchors.
 const ANCHOR_PERIOD: u32 = 2;
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
