@@ -137,11 +137,13 @@ impl Connection {
     /// Sends a picture that was encoded for another connection's link, unless this one has no room for it; then this one
     /// and all up to the next key frame are left out.
     pub fn offer_frame(&self, frame: EncodedFrame) -> Sent {
-        // Made for the other's anchors.
-        if frame.kind == FrameKind::Recovery && self.shared.pictures().awaits_key() {
-            return Sent::AwaitingKey;
-        }
         match self.admit_frame() {
+            // Made for the other's anchors.
+            Some(Verdict::Encode { .. } | Verdict::Skip(Reason::FrameRate))
+                if frame.kind == FrameKind::Recovery && self.shared.pictures().awaits_key() =>
+            {
+                Sent::AwaitingKey
+            }
             // A lower rate than the stream's is no reason: half of the pictures are none.
             Some(Verdict::Encode { .. } | Verdict::Skip(Reason::FrameRate)) => self.send_frame(frame),
             Some(Verdict::Skip(Reason::Budget | Reason::Stall)) => {
@@ -185,6 +187,13 @@ impl Connection {
     /// Whether a recovery that was ordered may not have arrived yet.
     pub fn awaits_recovery(&self) -> bool {
         self.shared.uplink.as_ref().is_some_and(|uplink| uplink.lock().orders().is_under_way(Instant::now()))
+    }
+
+    /// Notes that no recovery could be made as ordered.
+    pub fn refuse_recovery(&self) {
+        if let Some(uplink) = &self.shared.uplink {
+            uplink.lock().orders().handle_refused();
+        }
     }
 
     /// Notes that the next picture is a recovery for another reason than an order.

@@ -275,7 +275,11 @@ impl Encode {
         self.encoder.handle_held(&report.held.anchors().collect::<Vec<_>>());
         // The loss may yet be repaired: without an anchor the leader is left to ask.
         if leader.connection.take_recovery_order() {
-            debug!(order = ?self.encoder.order_recovery(), "recovery ordered by the link");
+            let order = self.encoder.order_recovery();
+            debug!(?order, "recovery ordered by the link");
+            if order == Order::NoAnchor {
+                leader.connection.refuse_recovery();
+            }
         }
         if !self.parts.board.leader_lost.swap(false, Ordering::AcqRel) || leader.connection.awaits_recovery()
         {

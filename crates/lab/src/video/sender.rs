@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use farwheel_proto::anchor::Anchor;
 use farwheel_proto::rate::{
-    Command, Config, Controller, Copy, Orders, PROBE_BYTES_MAX, Pacer, Reported, Status, Target, Verdict,
+    Command, Config, Controller, Orders, PROBE_BYTES_MAX, Pacer, Reported, Sending, Status, Target, Verdict,
 };
 use farwheel_proto::rtp::{Packet, payload};
 use farwheel_proto::video::{Bitrate, FrameKind, MediaTime};
@@ -71,7 +71,7 @@ pub(super) struct Counters {
 struct Item {
     packet: Packet,
     frame: u64,
-    copy: Copy,
+    sending: Sending,
 }
 
 #[derive(Debug)]
@@ -139,8 +139,12 @@ impl Sender {
 
     /// The frame is encoded.
     pub(super) fn handle_encoded(&mut self, media_time: MediaTime, bytes_max: usize) {
-        if self.orders.take() && self.encoder.order_recovery() {
-            self.counters.recoveries += 1;
+        if self.orders.take() {
+            if self.encoder.order_recovery() {
+                self.counters.recoveries += 1;
+            } else {
+                self.orders.handle_refused();
+            }
         }
         let (kind, data) = self.encoder.encode(Anchor(media_time.0), bytes_max);
         self.controller.handle_encoded(data.len(), kind);
@@ -163,7 +167,7 @@ impl Sender {
         self.sequence = self.sequence.wrapping_add(packets.len() as u16);
         let items = packets.into_iter().map(|packet| {
             let bytes = packet.payload.len() + OVERHEAD_BYTES;
-            (Item { packet, frame, copy: Copy::Original }, bytes)
+            (Item { packet, frame, sending: Sending::Original }, bytes)
         });
         if self.pacer.push_frame(items).is_err() && !self.encoder.order_recovery() {
             self.encoder.order_key();
@@ -193,7 +197,7 @@ impl Sender {
                 self.counters.repairs += 1;
                 let (packet, frame) = (kept.packet.clone(), kept.frame);
                 let bytes = packet.payload.len() + OVERHEAD_BYTES;
-                self.pacer.push_repair(Item { packet, frame, copy: Copy::Repair }, bytes);
+                self.pacer.push_repair(Item { packet, frame, sending: Sending::Repair }, bytes);
             }
         }
     }
@@ -243,19 +247,19 @@ impl Sender {
 
     /// The next packet that leaves at `now`, with its transport-wide number and its bytes.
     pub(super) fn poll_packet(&mut self, now: Instant) -> Option<(u16, Outgoing, usize)> {
-        let (outgoing, bytes, sequence, copy) = if self.probes > 0 {
+        let (outgoing, bytes, sequence, sending) = if self.probes > 0 {
             self.probes -= 1;
-            (Outgoing::Probe, PROBE_BYTES, 0, Copy::Probe)
+            (Outgoing::Probe, PROBE_BYTES, 0, Sending::Probe)
         } else {
-            let Item { packet, frame, copy } = self.pacer.poll_packet(now)?;
+            let Item { packet, frame, sending } = self.pacer.poll_packet(now)?;
             let bytes = packet.payload.len() + OVERHEAD_BYTES;
             self.keep(&packet, frame);
             let sequence = packet.sequence;
-            (Outgoing::Video(packet), bytes, sequence, copy)
+            (Outgoing::Video(packet), bytes, sequence, sending)
         };
         self.number = self.number.wrapping_add(1);
         self.controller.handle_sent(self.number, bytes, now);
-        self.orders.handle_sent(self.number, sequence, copy);
+        self.orders.handle_sent(self.number, sequence, sending);
         Some((self.number, outgoing, bytes))
     }
 

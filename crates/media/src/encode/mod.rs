@@ -172,8 +172,11 @@ impl Encoder {
 
     /// Sets into how many slices pictures are cut. A change starts with a key frame.
     pub fn set_slices(&mut self, slices: Slices) {
-        let count = |slices| openh264::slices(slices, self.target.size, cores());
-        if count(self.slices) != count(slices) {
+        if slices == self.slices {
+            return;
+        }
+        let (size, cores) = (self.target.size, cores());
+        if openh264::slices(self.slices, size, cores) != openh264::slices(slices, size, cores) {
             self.backend = None;
         }
         self.slices = slices;

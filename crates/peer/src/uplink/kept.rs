@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use farwheel_proto::rtp::UsefulFrom;
 use rtc::rtp;
 
 /// Packets kept: two seconds at 5 Mbit/s.
@@ -17,8 +18,7 @@ pub(super) struct Kept {
     packets: Vec<Option<Packet>>,
     /// The newest packet that went out, and the smallest one of its picture so far.
     smallest: Option<u16>,
-    /// Packets before this one are of no use: the picture it begins leans on none of them.
-    useful_from: Option<u16>,
+    useful: UsefulFrom,
 }
 
 #[derive(Debug)]
@@ -33,11 +33,11 @@ impl Kept {
         Self {
             packets: std::iter::repeat_with(|| None).take(KEPT_MAX).collect(),
             smallest: None,
-            useful_from: None,
+            useful: UsefulFrom::default(),
         }
     }
 
-    /// Keeps a packet that leaves.
+    /// Keeps a packet that leaves for the first time.
     pub(super) fn put(&mut self, packet: &rtp::Packet) {
         let sequence = packet.header.sequence_number;
         let is_smaller = self.smallest.and_then(|smallest| self.get(smallest)).is_none_or(|other| {
@@ -47,12 +47,13 @@ impl Kept {
         if is_smaller {
             self.smallest = Some(sequence);
         }
+        self.useful.handle_sent(sequence);
         self.packets[slot(sequence)] = Some(Packet { packet: packet.clone(), repairs: 0, repaired_at: None });
     }
 
     /// A picture begins with this packet that needs none before it.
     pub(super) fn handle_fresh_start(&mut self, sequence: u16) {
-        self.useful_from = Some(sequence);
+        self.useful.begin(sequence);
     }
 
     /// The packet to send again for a request, unless that is of no use, or done already.
@@ -62,7 +63,7 @@ impl Kept {
         round_trip: Duration,
         now: Instant,
     ) -> Option<rtp::Packet> {
-        if self.useful_from.is_some_and(|from| is_before(sequence, from)) {
+        if !self.useful.covers(sequence) {
             return None;
         }
         let kept = self.packets[slot(sequence)]
@@ -89,11 +90,6 @@ impl Kept {
 
 fn slot(sequence: u16) -> usize {
     usize::from(sequence) % KEPT_MAX
-}
-
-/// Whether `a` comes before `b` by less than half the range (RFC 3550 appendix A.1).
-fn is_before(a: u16, b: u16) -> bool {
-    a != b && b.wrapping_sub(a) < 0x8000
 }
 
 #[cfg(test)]
@@ -141,6 +137,17 @@ mod tests {
         kept.handle_fresh_start(0);
         let mut is_repaired = |sequence| kept.repair(sequence, RTT, start).is_some();
         assert_eq!([is_repaired(65_535), is_repaired(0), is_repaired(1)], [false, true, true]);
+    }
+
+    #[test]
+    fn packets_are_repaired_however_long_no_picture_begins_anew() {
+        let (mut kept, start) = (Kept::new(), Instant::now());
+        kept.handle_fresh_start(5);
+        for sent in 0..70_000_u32 {
+            let sequence = (5 + sent) as u16;
+            kept.put(&packet(sequence, sent, 10));
+            assert!(kept.repair(sequence, RTT, start).is_some(), "{sent} packets later");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use farwheel_proto::rate::{self, Command, Controller, Copy, Orders, Pacer, Verdict};
+use farwheel_proto::rate::{self, Command, Controller, Orders, Pacer, Sending, Verdict};
 use farwheel_proto::rtp::Payload;
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
@@ -61,7 +61,7 @@ struct Leaving {
     packet: rtp::Packet,
     /// Number of the original in its stream.
     sequence: u16,
-    copy: Copy,
+    sending: Sending,
 }
 
 /// Where the receiver can go on after pictures that it has lost.
@@ -145,9 +145,11 @@ impl Uplink {
         if is_fresh_start {
             self.kept.handle_fresh_start(sequence);
             self.orders.handle_fresh_start(sequence);
+            // Repairs of what came before would only go before this one.
+            self.pacer.retain(|waiting| waiting.sending == Sending::Original);
         }
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
-        let leaving = Leaving { packet, sequence, copy: Copy::Original };
+        let leaving = Leaving { packet, sequence, sending: Sending::Original };
         if let Err(full) = self.pacer.push_frame([(leaving, bytes)]) {
             // The receiver misses it and asks for a key frame.
             tracing::debug!(%full, "packet dropped");
@@ -163,7 +165,7 @@ impl Uplink {
         for sequence in nack.nacks.iter().flat_map(|pair| pair.packet_list()) {
             if let Some(packet) = self.kept.repair(sequence, round_trip, now) {
                 self.repairs += 1;
-                self.push_repair(packet, Copy::Repair);
+                self.push_repair(packet, Sending::Repair);
             }
         }
         self.release(now);
@@ -205,7 +207,7 @@ impl Uplink {
                 Command::SetTarget(_) => {}
                 Command::Probe => {
                     if let Some(packet) = self.kept.for_probe() {
-                        self.push_repair(packet, Copy::Probe);
+                        self.push_repair(packet, Sending::Probe);
                     }
                 }
             }
@@ -214,7 +216,7 @@ impl Uplink {
         self.release(now);
     }
 
-    fn push_repair(&mut self, packet: rtp::Packet, copy: Copy) {
+    fn push_repair(&mut self, packet: rtp::Packet, sending: Sending) {
         let sequence = packet.header.sequence_number;
         let packet = match self.stream.and_then(|stream| stream.repairs) {
             Some((ssrc, payload_type)) => {
@@ -237,7 +239,7 @@ impl Uplink {
             None => packet,
         };
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
-        self.pacer.push_repair(Leaving { packet, sequence, copy }, bytes);
+        self.pacer.push_repair(Leaving { packet, sequence, sending }, bytes);
     }
 
     fn release(&mut self, now: Instant) {
@@ -248,9 +250,10 @@ impl Uplink {
     }
 
     fn dispatch(&mut self, leaving: Leaving, now: Instant) {
-        let Leaving { mut packet, sequence, copy } = leaving;
+        let Leaving { mut packet, sequence, sending } = leaving;
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
-        if self.stream.is_some_and(|stream| stream.ssrc == packet.header.ssrc) {
+        if sending == Sending::Original && self.stream.is_some_and(|stream| stream.ssrc == packet.header.ssrc)
+        {
             self.kept.put(&packet);
         }
         if let Some(id) = self.stream.and_then(|stream| stream.number_id) {
@@ -262,7 +265,7 @@ impl Uplink {
                 number.marshal().is_ok_and(|bytes| packet.header.set_extension(id, bytes.freeze()).is_ok());
             if is_numbered {
                 self.controller.handle_sent(self.number, bytes, now);
-                self.orders.handle_sent(self.number, sequence, copy);
+                self.orders.handle_sent(self.number, sequence, sending);
             }
         }
         self.out.push_back((packet, now));

@@ -21,15 +21,19 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::with_repairs(Some(REPAIR_SSRC))
+    }
+
+    fn with_repairs(ssrc_rtx: Option<u32>) -> Self {
         let now = Instant::now();
         let camera = Camera { size: Size::new(1280, 720), fps: 30, bitrate_max: Bitrate::from_kbps(4000) };
         let uplink = SharedUplink::new(&config(camera, Duration::from_millis(25)), now);
         let mut tap = uplink.interceptor();
         tap.bind_local_stream(&StreamInfo {
             ssrc: SSRC,
-            ssrc_rtx: Some(REPAIR_SSRC),
+            ssrc_rtx,
             payload_type: 102,
-            payload_type_rtx: Some(103),
+            payload_type_rtx: ssrc_rtx.map(|_| 103),
             rtp_header_extensions: vec![RTPHeaderExtension {
                 uri: NUMBER_URI.to_owned(),
                 id: u16::from(NUMBER_ID),
@@ -62,6 +66,17 @@ impl Rig {
             let tagged = self.tagged(Packet::Rtp(packet));
             self.tap.handle_write(tagged).unwrap();
         }
+    }
+
+    /// The first packet of a key frame.
+    fn write_key_frame(&mut self) {
+        self.sequence += 1;
+        let header =
+            rtp::Header { version: 2, ssrc: SSRC, sequence_number: self.sequence, ..Default::default() };
+        // A STAP-A of parameter sets (RFC 6184 section 5.7.1).
+        let payload = vec![0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce];
+        let tagged = self.tagged(Packet::Rtp(rtp::Packet { header, payload: payload.into() }));
+        self.tap.handle_write(tagged).unwrap();
     }
 
     fn read(&mut self, packet: impl rtc::rtcp::Packet + 'static) {
@@ -271,4 +286,34 @@ fn what_a_stranger_reports_changes_nothing_and_harms_nothing() {
     }
     let status = rig.uplink().status(rig.now);
     assert!((150..=4000).contains(&status.bitrate.as_kbps()), "{status:?}");
+}
+
+#[test]
+fn without_a_stream_for_repairs_one_packet_is_repaired_three_times_too() {
+    let mut rig = Rig::with_repairs(None);
+    rig.write(1);
+    rig.leave_within(Duration::from_secs(1));
+    let repairs: usize = (0..6)
+        .map(|_| {
+            rig.nack(1);
+            rig.leave_within(Duration::from_secs(1)).len()
+        })
+        .sum();
+    assert_eq!(repairs, 3);
+}
+
+#[test]
+fn what_waits_to_be_repaired_does_not_go_before_a_picture_that_needs_none_of_it() {
+    let mut rig = Rig::new();
+    rig.write(40);
+    rig.leave_within(Duration::from_secs(2));
+    (1..=40).for_each(|sequence| rig.nack(sequence));
+    let at_once = rig.leave().len();
+    rig.write_key_frame();
+    let left = rig.leave_within(Duration::from_secs(2));
+    let repairs =
+        left.iter().filter(|packet| matches!(packet, Packet::Rtp(p) if p.header.ssrc == REPAIR_SSRC));
+    assert!(at_once < 20, "{at_once} repairs in one burst");
+    // The one that has left with the key frame's first packet, if any.
+    assert!(repairs.count() <= 1);
 }

@@ -19,9 +19,10 @@ const EARLY_SHARE: f64 = 0.15;
 /// What to do with a captured frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Encode it to at most this many bytes.
+    /// Encode it.
     Encode {
-        /// Hard limit; half to two and a half nominal frames.
+        /// What there is room for; half to two and a half nominal frames. An encoder whose rate control takes no limit for
+        /// a single picture leaves it out: what it makes counts against the room of the next one.
         bytes_max: usize,
     },
     /// Let it go.

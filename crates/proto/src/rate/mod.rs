@@ -22,7 +22,7 @@ pub use controller::{Command, Config, Controller, Status, Target};
 pub use feedback::{ReceiverTime, Reported};
 pub use gate::{Reason, Verdict};
 pub use ladder::{RUNGS, Rung};
-pub use orders::{Copy, Orders};
+pub use orders::{Orders, Sending};
 pub use pacer::{Full, Pacer};
 pub use probe::{BYTES_MAX as PROBE_BYTES_MAX, INTERVAL as PROBE_INTERVAL};
 pub use target::{MIN, START};

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::feedback::Reported;
+use crate::rtp::{SECOND_ANSWER_ROUND_TRIPS, UsefulFrom, WAIT_MAX};
 
 /// Packets remembered: three seconds at 5 Mbit/s. Full: the oldest is forgotten, and with it what became of it.
 const SENT_MAX: usize = 2048;
 /// Lost packets followed at once. Full: a newer one is not; one is enough to order a recovery.
 const LOST_MAX: usize = 512;
-/// From this round trip on a repair and a recovery go out side by side: the receiver does not wait long enough for a
-/// second repair.
+/// Above this round trip a repair and a recovery go out side by side: the receiver hardly waits long enough for the repair.
 const SIDE_BY_SIDE: Duration = Duration::from_millis(150);
 /// Least wait for the request that a loss brings about; it comes with the report that tells of the loss, or before.
 const REQUEST_MIN: Duration = Duration::from_millis(20);
@@ -19,7 +19,7 @@ const MAKING: Duration = Duration::from_millis(40);
 
 /// Why a packet leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Copy {
+pub enum Sending {
     /// For the first time.
     Original,
     /// Because the receiver asked for it again.
@@ -32,9 +32,9 @@ pub enum Copy {
 ///
 /// | the original | its repair | order |
 /// |---|---|---|
-/// | reported lost | under way | none, or at once from 150 ms of round trip on |
+/// | reported lost | under way | none, or at once above 150 ms of round trip |
 /// | reported lost | not asked for, twice over | after 1.3 round trips |
-/// | lost or unknown | reported lost, and not asked for again | after half a round trip |
+/// | lost or unknown | reported lost, and not asked for again | after half a round trip; at once above 72 ms |
 /// | lost or unknown | reported lost for the second time | at once |
 /// | any | reported arrived | none, one not yet taken is void |
 ///
@@ -48,8 +48,7 @@ pub struct Orders {
     /// One after the other by their numbers.
     sent: VecDeque<Sent>,
     lost: Vec<Lost>,
-    /// Packets before this one are of no use any more.
-    from: Option<u16>,
+    useful: UsefulFrom,
     state: State,
     /// No order before.
     quiet_until: Option<Instant>,
@@ -60,7 +59,7 @@ pub struct Orders {
 struct Sent {
     number: u16,
     sequence: u16,
-    copy: Copy,
+    sending: Sending,
 }
 
 /// A packet that is not known to have arrived.
@@ -88,15 +87,18 @@ impl Orders {
     }
 
     /// A packet left; `number` is the transport-wide one, `sequence` that of the original.
-    pub fn handle_sent(&mut self, number: u16, sequence: u16, copy: Copy) {
+    pub fn handle_sent(&mut self, number: u16, sequence: u16, sending: Sending) {
         if self.sent.back().is_some_and(|last| last.number.wrapping_add(1) != number) {
             self.sent.clear();
         }
         if self.sent.len() == SENT_MAX {
             self.sent.pop_front();
         }
-        self.sent.push_back(Sent { number, sequence, copy });
-        if copy == Copy::Repair {
+        self.sent.push_back(Sent { number, sequence, sending });
+        if sending == Sending::Original {
+            self.useful.handle_sent(sequence);
+        }
+        if sending == Sending::Repair {
             match self.lost.iter_mut().find(|lost| lost.sequence == sequence) {
                 Some(lost) => {
                     lost.sent = lost.sent.saturating_add(1);
@@ -110,7 +112,7 @@ impl Orders {
 
     /// A picture begins with this packet that leans on none before it, a recovery or a key frame.
     pub fn handle_fresh_start(&mut self, sequence: u16) {
-        self.from = Some(sequence);
+        self.useful.begin(sequence);
         self.lost.clear();
         self.state = State::Calm;
     }
@@ -118,16 +120,16 @@ impl Orders {
     /// Takes a report of the receiver.
     pub fn handle_report(&mut self, report: &[Reported], now: Instant) {
         for Reported { number, arrival } in report {
-            let Some(Sent { sequence, copy, .. }) = self.find(*number) else { continue };
-            let is_useful = self.from.is_none_or(|from| !is_before(sequence, from));
-            match (arrival, copy) {
-                (_, Copy::Probe) => {}
-                (Some(_), Copy::Original | Copy::Repair) => {
+            let Some(Sent { sequence, sending, .. }) = self.find(*number) else { continue };
+            let is_useful = self.useful.covers(sequence);
+            match (arrival, sending) {
+                (_, Sending::Probe) => {}
+                (Some(_), Sending::Original | Sending::Repair) => {
                     self.lost.retain(|lost| lost.sequence != sequence)
                 }
-                (None, Copy::Original) if is_useful => self.handle_lost(sequence, now),
-                (None, Copy::Repair) if is_useful => self.handle_lost_repair(sequence, now),
-                (None, Copy::Original | Copy::Repair) => {}
+                (None, Sending::Original) if is_useful => self.handle_lost(sequence, now),
+                (None, Sending::Repair) if is_useful => self.handle_lost_repair(sequence, now),
+                (None, Sending::Original | Sending::Repair) => {}
             }
         }
         self.relax();
@@ -165,6 +167,11 @@ impl Orders {
         is_ordered
     }
 
+    /// Notes that no recovery could be made: the next cry for help is to be heard.
+    pub const fn handle_refused(&mut self) {
+        self.quiet_until = None;
+    }
+
     /// Notes that a recovery was ordered by somebody else: none is needed until it can have arrived.
     pub fn handle_recovery_ordered(&mut self, now: Instant) {
         self.order(now);
@@ -192,8 +199,9 @@ impl Orders {
 
     fn handle_lost_repair(&mut self, sequence: u16, now: Instant) {
         let wait = REQUEST_MIN.max(self.round_trip / 2);
+        let is_second_in_time = self.round_trip.mul_f64(SECOND_ANSWER_ROUND_TRIPS) <= WAIT_MAX;
         match self.lost.iter_mut().find(|lost| lost.sequence == sequence) {
-            Some(lost) if lost.sent < 2 => lost.due = Some(now + wait),
+            Some(lost) if lost.sent < 2 && is_second_in_time => lost.due = Some(now + wait),
             Some(_) => self.want(now),
             None => {}
         }
@@ -221,6 +229,9 @@ impl Orders {
     /// With nothing missing there is nothing to recover from.
     fn relax(&mut self) {
         if self.lost.is_empty() {
+            if self.state == State::Ordered {
+                self.quiet_until = None;
+            }
             self.state = State::Calm;
         }
     }
@@ -229,11 +240,6 @@ impl Orders {
         let first = self.sent.front()?.number;
         self.sent.get(usize::from(number.wrapping_sub(first))).copied()
     }
-}
-
-/// Whether `a` comes before `b` by less than half the range (RFC 3550 appendix A.1).
-const fn is_before(a: u16, b: u16) -> bool {
-    a != b && b.wrapping_sub(a) < 0x8000
 }
 
 #[cfg(test)]
@@ -258,14 +264,14 @@ mod tests {
             orders.set_round_trip(round_trip);
             let mut rig = Self { orders, number: 65_529 };
             (100..110).for_each(|sequence| {
-                rig.send(sequence, Copy::Original);
+                rig.send(sequence, Sending::Original);
             });
             rig
         }
 
-        fn send(&mut self, sequence: u16, copy: Copy) -> u16 {
+        fn send(&mut self, sequence: u16, sending: Sending) -> u16 {
             self.number = self.number.wrapping_add(1);
-            self.orders.handle_sent(self.number, sequence, copy);
+            self.orders.handle_sent(self.number, sequence, sending);
             self.number
         }
 
@@ -290,7 +296,7 @@ mod tests {
     fn a_loss_that_is_repaired_orders_nothing() {
         let mut rig = Rig::new(RTT);
         rig.report(number_of(103), false, 60);
-        let repair = rig.send(103, Copy::Repair);
+        let repair = rig.send(103, Sending::Repair);
         assert!(!rig.takes(100));
         rig.report(repair, true, 125);
         assert!(!rig.takes(1000));
@@ -304,12 +310,12 @@ mod tests {
             if is_told_before {
                 rig.report(number_of(107), false, 60);
             }
-            let first = rig.send(107, Copy::Repair);
+            let first = rig.send(107, Sending::Repair);
             if !is_told_before {
                 rig.report(number_of(107), false, 65);
             }
             rig.report(first, false, 125);
-            let second = rig.send(107, Copy::Repair);
+            let second = rig.send(107, Sending::Repair);
             assert!(!rig.takes(190));
             rig.report(second, false, 195);
             assert_eq!([rig.takes(195), rig.takes(196)], [true, false], "{is_told_before}");
@@ -319,7 +325,7 @@ mod tests {
     #[test]
     fn a_lost_repair_that_is_not_asked_for_again_orders_a_recovery_after_half_a_round_trip() {
         let mut rig = Rig::new(RTT);
-        let repair = rig.send(107, Copy::Repair);
+        let repair = rig.send(107, Sending::Repair);
         rig.report(repair, false, 125);
         assert_eq!([rig.takes(154), rig.takes(155), rig.takes(500)], [false, true, false]);
     }
@@ -344,8 +350,8 @@ mod tests {
     #[test]
     fn an_order_is_void_when_a_repair_arrives_before_it_is_taken() {
         let mut rig = Rig::new(RTT);
-        let first = rig.send(107, Copy::Repair);
-        let second = rig.send(107, Copy::Repair);
+        let first = rig.send(107, Sending::Repair);
+        let second = rig.send(107, Sending::Repair);
         rig.report(first, false, 125);
         rig.report(second, true, 130);
         assert!(!rig.takes(130));
@@ -354,14 +360,14 @@ mod tests {
     #[test]
     fn orders_are_a_round_trip_apart_and_the_later_one_is_not_forgotten() {
         let mut rig = Rig::new(RTT);
-        rig.send(101, Copy::Repair);
-        let repair = rig.send(101, Copy::Repair);
+        rig.send(101, Sending::Repair);
+        let repair = rig.send(101, Sending::Repair);
         rig.report(repair, false, 100);
         assert!(rig.takes(100));
         rig.orders.handle_fresh_start(110);
-        rig.send(110, Copy::Original);
-        rig.send(110, Copy::Repair);
-        let repair = rig.send(110, Copy::Repair);
+        rig.send(110, Sending::Original);
+        rig.send(110, Sending::Repair);
+        let repair = rig.send(110, Sending::Repair);
         rig.report(repair, false, 150);
         assert!(rig.orders.is_under_way(start() + MS * 199));
         assert_eq!([rig.takes(199), rig.takes(200), rig.takes(201)], [false, true, false]);
@@ -370,8 +376,8 @@ mod tests {
     #[test]
     fn nothing_before_a_fresh_start_counts() {
         let mut rig = Rig::new(RTT);
-        rig.send(101, Copy::Repair);
-        let repair = rig.send(101, Copy::Repair);
+        rig.send(101, Sending::Repair);
+        let repair = rig.send(101, Sending::Repair);
         rig.orders.handle_fresh_start(105);
         rig.report(number_of(104), false, 100);
         rig.report(repair, false, 100);
@@ -383,12 +389,39 @@ mod tests {
     #[test]
     fn a_lost_probe_and_a_request_of_the_receiver_under_way_order_nothing() {
         let mut rig = Rig::new(RTT);
-        let probe = rig.send(109, Copy::Probe);
+        let probe = rig.send(109, Sending::Probe);
         rig.report(probe, false, 100);
         assert!(!rig.takes(500));
         rig.orders.handle_recovery_ordered(start() + MS * 500);
         assert!(!rig.takes(500) && rig.orders.is_under_way(start() + MS * 599));
         assert!(!rig.orders.is_under_way(start() + MS * 600));
+    }
+
+    #[test]
+    fn an_order_that_nobody_can_carry_out_or_needs_any_more_is_not_under_way() {
+        let mut rig = Rig::new(RTT);
+        let repair = rig.send(107, Sending::Repair);
+        rig.report(repair, false, 125);
+        assert!(rig.takes(155) && rig.orders.is_under_way(start() + MS * 156));
+        rig.orders.handle_refused();
+        assert!(!rig.orders.is_under_way(start() + MS * 156));
+
+        let mut rig = Rig::new(RTT);
+        let repair = rig.send(107, Sending::Repair);
+        rig.report(repair, false, 125);
+        rig.orders.handle_timeout(start() + MS * 155);
+        rig.report(number_of(107), true, 156);
+        assert!(!rig.orders.is_under_way(start() + MS * 157) && !rig.takes(157));
+    }
+
+    #[test]
+    fn where_a_second_repair_comes_too_late_a_recovery_is_ordered_at_the_first_lost_one() {
+        for (round_trip_ms, is_at_once) in [(72, false), (73, true)] {
+            let mut rig = Rig::new(MS * round_trip_ms);
+            let repair = rig.send(107, Sending::Repair);
+            rig.report(repair, false, 150);
+            assert_eq!(rig.takes(150), is_at_once, "{round_trip_ms} ms");
+        }
     }
 
     proptest! {
@@ -401,14 +434,14 @@ mod tests {
             for (pause, value, action, flag) in steps {
                 ms += pause;
                 match action {
-                    0 => { rig.send(100 + value % 50, Copy::Original); }
-                    1 => { rig.send(100 + value % 50, Copy::Repair); }
+                    0 => { rig.send(100 + value % 50, Sending::Original); }
+                    1 => { rig.send(100 + value % 50, Sending::Repair); }
                     2 => rig.orders.handle_fresh_start(100 + value % 50),
                     3 => rig.report(value, flag, ms),
                     _ => rig.report(rig.number.wrapping_sub(value % 20), flag, ms),
                 }
                 if rig.takes(ms) {
-                    prop_assert!(last.is_none_or(|last| ms - last >= 60), "{:?} and {}", last, ms);
+                    prop_assert!(last.is_none_or(|last| ms - last >= 100), "{:?} and {}", last, ms);
                     last = Some(ms);
                 }
                 prop_assert!(rig.orders.lost.len() <= LOST_MAX && rig.orders.sent.len() <= SENT_MAX);

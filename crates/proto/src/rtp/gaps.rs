@@ -7,9 +7,13 @@ use std::time::{Duration, Instant};
 const REORDER_PACKETS: u64 = 2;
 /// A packet this late is not merely reordered.
 const REORDER_TIME: Duration = Duration::from_millis(5);
-/// Longest wait for a repair: 64 ms of round trip leave time for two.
-const WAIT_MAX: Duration = Duration::from_millis(160);
-/// A wait in round trips: the second request goes out after 1.2, and its answer is there after 2.2.
+/// Longest wait for a repair: 72 ms of round trip leave time for two.
+pub(crate) const WAIT_MAX: Duration = Duration::from_millis(160);
+/// When the second request goes out, in round trips.
+const REPEAT_ROUND_TRIPS: f64 = 1.2;
+/// When its answer is there.
+pub(crate) const SECOND_ANSWER_ROUND_TRIPS: f64 = REPEAT_ROUND_TRIPS + 1.0;
+/// The wait, in round trips.
 const WAIT_ROUND_TRIPS: f64 = 2.5;
 /// Shortest wait: on a path with next to no delay the ends' own scheduling takes this long.
 const WAIT_MIN: Duration = Duration::from_millis(25);
@@ -89,7 +93,8 @@ impl Gaps {
 
     /// Takes the packets to ask for now.
     pub(super) fn take_requests(&mut self, now: Instant) -> Vec<u64> {
-        let (requests_max, repeat) = (self.requests_max(), REPEAT_MIN.max(self.rtt.mul_f64(1.2)));
+        let (requests_max, repeat) =
+            (self.requests_max(), REPEAT_MIN.max(self.rtt.mul_f64(REPEAT_ROUND_TRIPS)));
         let mut due = Vec::new();
         for (&number, missing) in &mut self.missing {
             if missing.ask_at.is_some_and(|at| at <= now) {

@@ -9,7 +9,10 @@ mod gaps;
 mod jitter;
 pub mod payload;
 mod sequence;
+mod useful;
 
 pub use assemble::{Assembler, Command, Counters, Packet};
+pub(crate) use gaps::{SECOND_ANSWER_ROUND_TRIPS, WAIT_MAX};
 pub use jitter::Jitter;
 pub use payload::Payload;
+pub use useful::UsefulFrom;
