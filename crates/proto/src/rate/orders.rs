@@ -34,7 +34,7 @@ pub enum Sending {
 /// |---|---|---|
 /// | reported lost | under way | none, or at once above 150 ms of round trip |
 /// | reported lost | not asked for, twice over | after 1.3 round trips |
-/// | lost or unknown | reported lost, and not asked for again | after half a round trip; at once above 72 ms |
+/// | lost or unknown | reported lost, and not asked for again | after half a round trip; at once above 90 ms |
 /// | lost or unknown | reported lost for the second time | at once |
 /// | any | reported arrived | none, one not yet taken is void |
 ///
@@ -416,7 +416,7 @@ mod tests {
 
     #[test]
     fn where_a_second_repair_comes_too_late_a_recovery_is_ordered_at_the_first_lost_one() {
-        for (round_trip_ms, is_at_once) in [(72, false), (73, true)] {
+        for (round_trip_ms, is_at_once) in [(90, false), (91, true)] {
             let mut rig = Rig::new(MS * round_trip_ms);
             let repair = rig.send(107, Sending::Repair);
             rig.report(repair, false, 150);

@@ -211,6 +211,8 @@ impl Assembler {
         }
         if !self.gaps.open(expected, number, now) {
             self.counters.packets_lost += number - expected;
+            // Repairs of what cannot be decoded would only fill the link.
+            self.gaps.clear();
             self.give_up(now);
         }
         self.highest = Some(number);
@@ -261,6 +263,7 @@ impl Assembler {
         }
         hopeless |= expected <= highest && !self.gaps.open(expected, highest + 1, now);
         if hopeless {
+            self.gaps.clear();
             self.give_up(now);
         }
     }
@@ -331,11 +334,8 @@ impl Assembler {
                     self.gaps.forget_before(start);
                     self.state = State::AwaitingKey { ask_at: Some(now + KEYFRAME_REPEAT) };
                 }
-                None => {
-                    // Repairs of what cannot be decoded would only fill the link.
-                    self.gaps.clear();
-                    self.request_keyframe(now);
-                }
+                // What else is missing may be the first packet of one.
+                None => self.request_keyframe(now),
             }
         }
     }

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 const REORDER_PACKETS: u64 = 2;
 /// A packet this late is not merely reordered.
 const REORDER_TIME: Duration = Duration::from_millis(5);
-/// Longest wait for a repair: 72 ms of round trip leave time for two.
-pub(crate) const WAIT_MAX: Duration = Duration::from_millis(160);
+/// Longest wait for a repair: 90 ms of round trip leave time for two.
+pub(crate) const WAIT_MAX: Duration = Duration::from_millis(200);
 /// When the second request goes out, in round trips.
 const REPEAT_ROUND_TRIPS: f64 = 1.2;
 /// When its answer is there.
 pub(crate) const SECOND_ANSWER_ROUND_TRIPS: f64 = REPEAT_ROUND_TRIPS + 1.0;
-/// The wait, in round trips.
-const WAIT_ROUND_TRIPS: f64 = 2.5;
+/// The wait, in round trips: 2.5 would end it while a second repair comes through the queue of a busy link.
+const WAIT_ROUND_TRIPS: f64 = 3.0;
 /// Shortest wait: on a path with next to no delay the ends' own scheduling takes this long.
 const WAIT_MIN: Duration = Duration::from_millis(25);
 /// Shortest time between two requests for one packet.
@@ -26,9 +26,9 @@ const MISSING_MAX: usize = 512;
 ///
 /// | round trip | requests per packet | given up after |
 /// |---|---|---|
-/// | up to 150 ms | 2, the second 1.2 round trips after the first | 2.5 round trips, 25 to 160 ms |
-/// | up to 300 ms | 1 | 160 ms |
-/// | above | 0 | 160 ms |
+/// | up to 150 ms | 2, the second 1.2 round trips after the first | 3 round trips, 25 to 200 ms |
+/// | up to 300 ms | 1 | 200 ms |
+/// | above | 0 | 200 ms |
 #[derive(Debug)]
 pub(super) struct Gaps {
     missing: BTreeMap<u64, Missing>,
