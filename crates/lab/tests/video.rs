@@ -129,8 +129,8 @@ fn random_loss_is_repaired_without_flooding() {
     longest.sort_unstable();
     by_key_frames.sort_unstable();
     println!("longest freeze of each of 20 minutes: {longest:?} ms, with key frames {by_key_frames:?} ms");
-    assert!(longest[11] <= 300, "{longest:?}");
-    for rank in [10, 17, 19] {
+    assert!(longest[16] <= 300, "{longest:?}");
+    for rank in [17, 19] {
         assert!(longest[rank] < by_key_frames[rank], "{longest:?} and {by_key_frames:?}");
     }
 }

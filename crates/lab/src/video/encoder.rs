@@ -13,13 +13,13 @@ use rand::{RngExt, SeedableRng};
 const SPREAD: f64 = 0.08;
 /// A new rate is followed within five frames (OpenH264): this share of the way with each.
 const FOLLOW: f64 = 0.4;
-/// A key frame over the mean one, at 300 kbit/s.
-const KEY_SHARE: f64 = 8.0;
-/// A key frame at 1280x720 has 20.1 kB, whatever the rate; it shrinks with the picture.
-const KEY_BYTES_720P: f64 = 20_100.0;
-/// A recovery over a key frame, from an anchor five to ten pictures old: a fifth to a half (`media::encode` at 500 to 4000
-/// kbit/s).
-const RECOVERY_SHARE: f64 = 0.35;
+/// A key frame over the mean one: what `media::encode` asks for.
+const KEY_SHARE: f64 = 2.0;
+/// A key frame at 1280x720 has no fewer bytes than this, coded as coarsely as can be; it shrinks with the picture.
+const KEY_BYTES_MIN_720P: f64 = 9_000.0;
+/// A recovery over the mean frame, from an anchor five to ten pictures old: a seventh to one (`media::encode` at 500 to
+/// 4000 kbit/s).
+const RECOVERY_SHARE: f64 = 0.7;
 /// Frames that lie at least between two anchors.
 const ANCHOR_EVERY: u32 = 3;
 /// Encoding 1280x720.
@@ -64,6 +64,8 @@ impl Encoder {
 
     pub(super) fn set_target(&mut self, target: Target) {
         if target.size != self.target.size {
+            // It is opened anew, and follows nothing of before.
+            self.reached = f64::from(target.bitrate.0);
             self.owed = Owed::Key;
         }
         self.target = target;
@@ -99,13 +101,13 @@ impl Encoder {
     pub(super) fn encode(&mut self, frame: Anchor, bytes_max: usize) -> (FrameKind, Bytes) {
         self.reached += (f64::from(self.target.bitrate.0) - self.reached) * FOLLOW;
         let mean = self.reached / 8.0 / f64::from(self.target.fps.max(1));
-        let key = (mean * KEY_SHARE).min(KEY_BYTES_720P * share_of_720p(self.target.size));
+        let key = (mean * KEY_SHARE).max(KEY_BYTES_MIN_720P * share_of_720p(self.target.size));
         // The sum of twelve evenly spread numbers is as good as normal.
         let normal = (0..12).map(|_| self.random.random_range(0.0..1.0)).sum::<f64>() - 6.0;
         let spread = 1.0 + SPREAD * normal;
         let bytes = match self.owed {
             Owed::Key => key * spread,
-            Owed::Recovery => (key * RECOVERY_SHARE).min(bytes_max as f64) * spread.min(1.0),
+            Owed::Recovery => mean * RECOVERY_SHARE * spread,
             Owed::Delta => (mean * spread).min(bytes_max as f64),
         };
         let kind = match (self.owed, self.held) {

@@ -22,7 +22,7 @@ const DRAIN_LEAST: f64 = 0.6;
 /// Time constant of growing to a service rate that was measured.
 const APPROACH_S: f64 = 0.25;
 /// Growth a second while the link was never full, as a share of the rate.
-const GROWTH_PER_S: f64 = 0.6;
+const GROWTH_PER_S: f64 = 0.8;
 /// What may be grown to without evidence, over what is delivered: an idle camera does not earn a high rate.
 const UNPROVEN: f64 = 2.0;
 /// Loss beyond this without a queue is a policer or a broken cell, and less rate is the only help.
@@ -180,7 +180,7 @@ mod tests {
             ("queue begins", 1, signals(16, 9e5, Phase::Silent), 7.5e5, 7.7e5),
             ("long queue", 1, signals(2_000, 1e6, Phase::Silent), 3.5e5, 3.6e5),
             ("queue, but room", 1, signals(40, 4e6, Phase::Measured), 8e5, 8e5),
-            ("unfilled for a second", 40, signals(0, 2e6, Phase::Unfilled), 1.28e6, 1.6e6),
+            ("unfilled for a second", 40, signals(0, 2e6, Phase::Unfilled), 1.44e6, 1.78e6),
             (
                 "unfilled and unused",
                 400,
