@@ -130,9 +130,8 @@ fn random_loss_is_repaired_without_flooding() {
     by_key_frames.sort_unstable();
     println!("longest freeze of each of 20 minutes: {longest:?} ms, with key frames {by_key_frames:?} ms");
     assert!(longest[16] <= 300, "{longest:?}");
-    for rank in [17, 19] {
-        assert!(longest[rank] < by_key_frames[rank], "{longest:?} and {by_key_frames:?}");
-    }
+    let worst = |longest: &[u128]| longest[15..].iter().sum::<u128>();
+    assert!(worst(&longest) < worst(&by_key_frames), "{longest:?} and {by_key_frames:?}");
 }
 
 #[test]

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::video::{Bitrate, Size};
 
-/// Up only after this long above a rung's least rate: each change costs a key frame.
-const UP_AFTER: Duration = Duration::from_secs(3);
+/// Up only after this long above a rung's least rate: each change costs a key frame of twice a picture's share.
+const UP_AFTER: Duration = Duration::from_millis(1500);
+/// Share of a rate that is still growing by which the rung is chosen.
+const UP_SHARE: f64 = 0.9;
 /// Down soon: too many pixels for the rate are a queue or a smear.
 const DOWN_AFTER: Duration = Duration::from_millis(300);
 
@@ -44,7 +46,7 @@ pub(super) enum Change {
 /// |---|---|---|---|
 /// | `Steady` | `Falling` | - | `Rising` |
 /// | `Falling` since 0.3 s | to the highest rung whose least rate was kept | `Steady` | `Rising` |
-/// | `Rising` since 3 s | `Falling` | `Steady` | to the highest rung whose least rate was kept |
+/// | `Rising` since 1.5 s | `Falling` | `Steady` | to the highest rung whose least rate was kept, or is by a tenth now |
 #[derive(Debug)]
 pub(super) struct Ladder {
     camera: Size,
@@ -98,7 +100,9 @@ impl Ladder {
         }
         match self.state {
             State::Falling { since, most } if since + DOWN_AFTER <= now => self.step_to(most),
-            State::Rising { since, least } if since + UP_AFTER <= now => self.step_to(least),
+            State::Rising { since, least } if since + UP_AFTER <= now => {
+                self.step_to(least.max(Bitrate((f64::from(rate.0) * UP_SHARE) as u32)));
+            }
             State::Steady | State::Falling { .. } | State::Rising { .. } => {}
         }
     }
@@ -161,18 +165,20 @@ mod tests {
     }
 
     #[test]
-    fn up_after_three_seconds_and_down_after_a_third_of_one() {
+    fn up_after_a_second_and_a_half_and_down_after_a_third_of_one() {
         for (rates, want) in [
             (&[(0, 1000)][..], (540, 30)),
-            (&[(0, 1800), (2999, 1800)], (540, 30)),
-            (&[(0, 1800), (3000, 1800)], (720, 30)),
-            (&[(0, 1800), (1500, 1799), (3000, 1800)], (540, 30)),
+            (&[(0, 1800), (1499, 1800)], (540, 30)),
+            (&[(0, 1800), (1500, 1800)], (720, 30)),
+            (&[(0, 1800), (750, 1799), (1500, 1800)], (540, 30)),
             (&[(0, 799), (299, 799)], (540, 30)),
             (&[(0, 799), (300, 799)], (360, 30)),
             (&[(0, 799), (200, 800), (300, 799)], (540, 30)),
             (&[(0, 150), (300, 150)], (180, 30)),
             (&[(0, 150), (150, 400), (300, 150)], (360, 30)),
-            (&[(0, 250), (300, 250), (301, 9000), (3301, 9000)], (720, 30)),
+            (&[(0, 250), (300, 250), (301, 9000), (1801, 9000)], (720, 30)),
+            (&[(0, 250), (300, 250), (301, 400), (1801, 2100)], (720, 30)),
+            (&[(0, 250), (300, 250), (301, 400), (1801, 1900)], (540, 30)),
         ] {
             assert_eq!(climbed(rates), want, "{rates:?}");
         }
