@@ -395,5 +395,4 @@ impl Assembler {
 }
 
 #[cfg(test)]
-#[path = "assemble_tests.rs"]
 mod tests;
