@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use farwheel_proto::rate::{Reason, Target, Verdict};
-use farwheel_proto::video::{Bitrate, EncodedFrame, FrameKind};
+use farwheel_proto::video::{Bitrate, EncodedFrame, FrameKind, Size};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::config::{Config, Manners, Video};
@@ -59,7 +59,7 @@ pub enum Sent {
     AwaitingKey,
     /// The link is full; a key frame is due when it no longer is.
     NoRoom,
-    /// Four pictures wait already; this one and all up to the next key frame are dropped, and
+    /// Four pictures wait already; this one and all up to the next key frame or recovery are dropped, and
     /// [`Event::KeyframeRequested`] follows.
     Overflow,
 }
@@ -207,6 +207,13 @@ impl Connection {
     pub fn set_bitrate_max(&self, max: Bitrate) {
         if let Some(uplink) = &self.shared.uplink {
             uplink.lock().controller().set_bitrate_max(max);
+        }
+    }
+
+    /// Tells of what size the camera's pictures are, if it is another one than the configured.
+    pub fn set_camera(&self, size: Size) {
+        if let Some(uplink) = &self.shared.uplink {
+            uplink.lock().controller().set_camera(size);
         }
     }
 

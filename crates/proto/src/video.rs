@@ -20,6 +20,21 @@ impl Size {
         Self { width: if width < 2 { 2 } else { width }, height: if height < 2 { 2 } else { height } }
     }
 
+    /// The same shape, made smaller where it would not fit into `most`.
+    pub fn within(self, most: Self) -> Self {
+        let (width, height) = (u64::from(self.width.max(1)), u64::from(self.height.max(1)));
+        let (wide, high) = (u64::from(most.width), u64::from(most.height));
+        if width <= wide && height <= high {
+            return self;
+        }
+        // The side that exceeds more decides; both results are at most those of `most`.
+        if width * high > height * wide {
+            Self::new(most.width, (height * wide / width) as u32)
+        } else {
+            Self::new((width * high / height) as u32, most.height)
+        }
+    }
+
     /// Number of luma samples.
     pub const fn pixels(self) -> usize {
         self.width as usize * self.height as usize
@@ -110,7 +125,7 @@ impl MediaTime {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FrameId(pub u16);
 
-/// Whether a coded picture can be decoded without the ones before it.
+/// What a coded picture leans on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
     /// An IDR picture with its parameter sets.
@@ -126,7 +141,7 @@ pub enum FrameKind {
 pub struct EncodedFrame {
     /// The NAL units with start codes.
     pub data: Bytes,
-    /// Key or delta.
+    /// What it leans on.
     pub kind: FrameKind,
     /// RTP timestamp; on a robot's stream also its capture time.
     pub media_time: MediaTime,
@@ -135,4 +150,26 @@ pub struct EncodedFrame {
     pub arrived_at: Instant,
     /// At the receiver the time from its first packet to its last; at the sender the time spent encoding.
     pub spent: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_made_to_fit_keeps_its_shape_and_is_never_enlarged() {
+        let most = Size::new(1280, 720);
+        for (width, height, want) in [
+            (640, 480, (640, 480)),
+            (1280, 720, (1280, 720)),
+            (1920, 1080, (1280, 720)),
+            (1600, 1200, (960, 720)),
+            (2560, 720, (1280, 360)),
+            (720, 1280, (404, 720)),
+            (u32::MAX, 2, (1280, 2)),
+        ] {
+            let got = Size::new(width, height).within(most);
+            assert_eq!((got.width, got.height), want, "{width}x{height}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use farwheel_media::slot::{Slot, Taken};
 use farwheel_peer::ConnId;
 use farwheel_proto::control::telemetry::CameraStatus;
 use farwheel_proto::rate::{self, Verdict};
-use farwheel_proto::video::{Bitrate, FrameKind};
+use farwheel_proto::video::{Bitrate, FrameKind, Size};
 use tracing::{debug, info, trace, warn};
 
 use super::{Fanout, KeyWishes, Stages, Viewer, Wish};
@@ -122,10 +122,10 @@ impl EncodeThread {
     pub fn start(parts: Parts) -> Result<Self> {
         let encoder = Encoder::open(encode::Config::default(), parts.target).context("open the encoder")?;
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let is_over = Arc::clone(&stop);
         let thread = thread::spawn("encode", Urgency::Media, move || {
-            let (wishes, limited) = (KeyWishes::default(), None);
-            Encode { parts, encoder, wishes, limited, recovered_at: None }.run(&told);
+            let wishes = KeyWishes::default();
+            Encode { parts, encoder, wishes, limited: None, told: None, recovered_at: None }.run(&is_over);
         })
         .context("start the encode thread")?;
         Ok(Self { stop, thread: Some(thread) })
@@ -147,6 +147,8 @@ struct Encode {
     wishes: KeyWishes,
     /// The connection that the driver has limited, and to what.
     limited: Option<(ConnId, Bitrate)>,
+    /// The size of the camera's pictures, and the connection that was told of it last.
+    told: Option<(ConnId, Size)>,
     /// When a loss that the leader told of was last answered with a recovery.
     recovered_at: Option<Instant>,
 }
@@ -186,6 +188,7 @@ impl Encode {
             return Ok(());
         };
         self.limit(&leader, driver.as_ref());
+        self.tell_size(&leader, frame.size);
         match leader.connection.admit_frame() {
             Some(Verdict::Encode { .. }) => {}
             Some(Verdict::Skip(reason)) => {
@@ -202,6 +205,15 @@ impl Encode {
                 Some(self.encoder.target());
         }
         self.encode(frame, status, &leader)
+    }
+
+    /// A camera may give other pictures than it was asked for: they keep their shape.
+    fn tell_size(&mut self, leader: &Viewer, captured: Size) {
+        let (conn, size) = (leader.connection.conn(), captured.within(self.parts.target.size));
+        if self.told != Some((conn, size)) {
+            leader.connection.set_camera(size);
+            self.told = Some((conn, size));
+        }
     }
 
     /// Holds the driver's link to what the driver allows, and lets go of the one before.

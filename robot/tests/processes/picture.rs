@@ -69,6 +69,30 @@ fn who_says_that_it_holds_an_anchor_gets_a_recovery_and_who_does_not_a_key_frame
 }
 
 #[test]
+fn pictures_of_another_shape_than_the_configured_are_not_stretched() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let camera = dir.path().join("camera.sh");
+    let pictures = "while :; do echo FRAME; head -c 115200 /dev/zero; sleep 0.03; done";
+    std::fs::write(&camera, format!("echo 'YUV4MPEG2 W320 H240 F30:1 C420'\n{pictures}\n")).unwrap();
+    let camera = format!("command:sh {}", camera.display());
+    let _robot = Robot::start(dir.path(), &server.url, &["--camera", &camera, "--size", "640x360"]);
+    let driver = Driver::start(&server.url, "driver");
+    let pictures = driver.pictures();
+    let mut decoder = Decoder::new(Default::default());
+    let started = Instant::now();
+    // Until the program has started there are placeholders of the configured shape.
+    while started.elapsed() < PATIENCE {
+        let frame = pictures.recv_timeout(PATIENCE).expect("pictures keep coming");
+        let Ok(decoded) = decoder.decode(&frame.data, Instant::now()) else { continue };
+        if decoded.frame.size == Size::new(320, 240) {
+            return;
+        }
+    }
+    panic!("no picture of the camera's own shape in {} s", PATIENCE.as_secs());
+}
+
+#[test]
 fn missing_camera_gives_a_placeholder_and_the_driver_can_choose_another() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path());

@@ -158,8 +158,8 @@ impl Controller {
     }
 
     /// Changes what the camera gives.
-    pub fn set_camera(&mut self, size: Size, fps: u32) {
-        self.ladder.set_camera(size, fps);
+    pub fn set_camera(&mut self, size: Size) {
+        self.ladder.set_camera(size);
         self.tell();
     }
 
@@ -510,6 +510,20 @@ mod tests {
             rig.run(25);
         }
         assert!(rig.encoded(4000) >= 27, "{}", rig.encoded(4000));
+    }
+
+    #[test]
+    fn another_shape_of_the_camera_is_a_new_target() {
+        let mut controller = Controller::new(&CONFIG, start());
+        controller.poll_command();
+        controller.set_camera(Size::new(640, 480));
+        let told = controller.poll_command();
+        assert!(
+            matches!(told, Some(Command::SetTarget(Target { size, .. })) if size.width * 3 == size.height * 4),
+            "{told:?}"
+        );
+        controller.set_camera(Size::new(640, 480));
+        assert_eq!(controller.poll_command(), None);
     }
 
     #[test]

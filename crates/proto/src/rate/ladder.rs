@@ -122,8 +122,8 @@ impl Ladder {
     }
 
     /// Changes what the camera gives.
-    pub(super) fn set_camera(&mut self, camera: Size, fps: u32) {
-        (self.camera, self.camera_fps) = (camera, fps.max(1));
+    pub(super) const fn set_camera(&mut self, camera: Size) {
+        self.camera = camera;
     }
 
     /// The camera's picture, scaled down to the rung's height if it is larger.
