@@ -33,7 +33,7 @@ pub(crate) enum Queued {
 pub(crate) enum FrameQueued {
     /// It waits to be sent.
     Yes,
-    /// The queue is full: this one and all up to the next key frame are refused.
+    /// The queue is full: this one and all up to the next key frame or recovery are refused.
     Overflow,
     /// A key frame is awaited; this is none.
     AwaitingKey,
@@ -147,7 +147,7 @@ impl Pictures {
         self.awaiting == Awaiting::Key
     }
 
-    /// Leaves out all up to the next key frame.
+    /// Leaves out all up to the next key frame or recovery.
     pub(crate) fn break_off(&mut self) {
         self.awaiting = Awaiting::Key;
     }

@@ -128,7 +128,7 @@ impl Video {
                 Ok(())
             }
             Err(TrySendError::Full(_)) => {
-                // Full: this picture and all up to the next key frame are dropped.
+                // Full: this picture and all up to the next key frame or recovery are dropped.
                 self.reader = Reader::NeedsKey;
                 self.shared.stats().frames_dropped += 1;
                 self.assembler.handle_reader_overflow(now);

@@ -151,7 +151,7 @@ impl Uplink {
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
         let leaving = Leaving { packet, sequence, sending: Sending::Original };
         if let Err(full) = self.pacer.push_frame([(leaving, bytes)]) {
-            // The receiver misses it and asks for a key frame.
+            // The receiver misses it and asks for help.
             tracing::debug!(%full, "packet dropped");
         }
         self.release(now);
