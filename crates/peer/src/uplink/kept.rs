@@ -9,6 +9,8 @@ use rtc::rtp;
 const KEPT_MAX: usize = 1024;
 /// One packet is repaired this often at most: a browser asks more often than that is of use.
 const REPAIRS_MAX: u8 = 3;
+/// Packets among which a probe is looked for: a few pictures.
+const PROBE_PACKETS: u16 = 64;
 /// A repair is under way for one round trip; the requests for it may come a little closer together.
 const SPACING: f64 = 0.9;
 
@@ -16,8 +18,7 @@ const SPACING: f64 = 0.9;
 #[derive(Debug)]
 pub(super) struct Kept {
     packets: Vec<Option<Packet>>,
-    /// The newest packet that went out, and the smallest one of its picture so far.
-    smallest: Option<u16>,
+    newest: Option<u16>,
     useful: UsefulFrom,
 }
 
@@ -32,7 +33,7 @@ impl Kept {
     pub(super) fn new() -> Self {
         Self {
             packets: std::iter::repeat_with(|| None).take(KEPT_MAX).collect(),
-            smallest: None,
+            newest: None,
             useful: UsefulFrom::default(),
         }
     }
@@ -40,13 +41,7 @@ impl Kept {
     /// Keeps a packet that leaves for the first time.
     pub(super) fn put(&mut self, packet: &rtp::Packet) {
         let sequence = packet.header.sequence_number;
-        let is_smaller = self.smallest.and_then(|smallest| self.get(smallest)).is_none_or(|other| {
-            other.packet.header.timestamp != packet.header.timestamp
-                || packet.payload.len() <= other.packet.payload.len()
-        });
-        if is_smaller {
-            self.smallest = Some(sequence);
-        }
+        self.newest = Some(sequence);
         self.useful.handle_sent(sequence);
         self.packets[slot(sequence)] = Some(Packet { packet: packet.clone(), repairs: 0, repaired_at: None });
     }
@@ -78,9 +73,12 @@ impl Kept {
         Some(kept.packet.clone())
     }
 
-    /// A small packet of the newest picture: what a probe sends again.
+    /// The smallest of the newest packets: what a probe sends again. While the link stands still probes are what its queue
+    /// fills with, and all that is told afterwards waits behind them.
     pub(super) fn for_probe(&self) -> Option<rtp::Packet> {
-        self.smallest.and_then(|sequence| self.get(sequence)).map(|kept| kept.packet.clone())
+        let newest = self.newest?;
+        let recent = (0..PROBE_PACKETS).filter_map(|back| self.get(newest.wrapping_sub(back)));
+        recent.min_by_key(|kept| kept.packet.payload.len()).map(|kept| kept.packet.clone())
     }
 
     fn get(&self, sequence: u16) -> Option<&Packet> {
@@ -151,14 +149,17 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_is_the_smallest_packet_of_the_newest_picture() {
+    fn a_probe_is_the_smallest_of_the_newest_packets() {
         let mut kept = Kept::new();
         assert_eq!(kept.for_probe(), None);
-        for (sequence, timestamp, bytes) in
-            [(1, 10, 50), (2, 10, 1000), (3, 20, 900), (4, 20, 300), (5, 20, 700)]
+        let number = |kept: &Kept| kept.for_probe().map(|packet| packet.header.sequence_number);
+        for (sequence, bytes, want) in
+            [(65_534, 50, 65_534), (65_535, 1000, 65_534), (0, 40, 0), (1, 40, 1), (2, 700, 1)]
         {
-            kept.put(&packet(sequence, timestamp, bytes));
+            kept.put(&packet(sequence, 10, bytes));
+            assert_eq!(number(&kept), Some(want));
         }
-        assert_eq!(kept.for_probe().map(|p| p.header.sequence_number), Some(4));
+        (3..=1 + PROBE_PACKETS).for_each(|sequence| kept.put(&packet(sequence, 20, 900)));
+        assert_eq!(number(&kept), Some(2), "the smaller one lies too far back");
     }
 }
