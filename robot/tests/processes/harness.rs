@@ -233,13 +233,17 @@ impl Robot {
         pulse_log::read(&self.pulses).unwrap()
     }
 
-    /// Waits until the motor stands, and gives who stopped it and how long after `since_ns` it was for good.
+    /// Waits until the motor stands for good, and gives who stopped it and how long after `since_ns`.
+    ///
+    /// The log is awaited, not only the registers: its line is written after them.
     pub(crate) fn wait_neutral_since(&self, since_ns: u64) -> (String, Duration) {
-        wait_for("neutral", || (self.widths()[THROTTLE] == NEUTRAL[THROTTLE]).then_some(()));
-        let lines = self.pulse_lines();
-        let moving = lines.iter().rposition(|line| line.widths[THROTTLE] != NEUTRAL[THROTTLE]).unwrap();
-        let stopped = &lines[moving + 1];
-        (stopped.writer.clone(), Duration::from_nanos(stopped.at_ns.saturating_sub(since_ns)))
+        let stopped = wait_for("neutral", || {
+            let stands = |widths: [u16; 4]| widths[THROTTLE] == NEUTRAL[THROTTLE];
+            let lines = self.pulse_lines();
+            let moving = lines.iter().rposition(|line| !stands(line.widths))?;
+            lines.get(moving + 1).filter(|line| line.at_ns >= since_ns && stands(self.widths())).cloned()
+        });
+        (stopped.writer, Duration::from_nanos(stopped.at_ns - since_ns))
     }
 }
 
