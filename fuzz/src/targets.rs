@@ -8,6 +8,7 @@ use bytes::Bytes;
 use farwheel_proto::control::actuator::{self, ActuatorCore, MachineTime};
 use farwheel_proto::control::link_report::LinkReport;
 use farwheel_proto::control::mixer::{self, Channel, Mixer, Profile};
+use farwheel_proto::control::place::{Outline, Place};
 use farwheel_proto::control::probe::{Ping, Pong};
 use farwheel_proto::control::receiver_report::ReceiverReport;
 use farwheel_proto::control::telemetry::{Fast, Slow, Telemetry};
@@ -129,6 +130,12 @@ pub fn telemetry(bytes: &[u8]) {
     }
     if let Ok(report) = ReceiverReport::decode(bytes) {
         assert_eq!(ReceiverReport::decode(&report.encode()), Ok(report));
+    }
+    if let Ok(place) = Place::decode(bytes) {
+        assert_eq!(Place::decode(&place.encode()), Ok(place));
+    }
+    if let Ok(outline) = Outline::decode(bytes) {
+        assert_eq!(Outline::decode(&outline.encode()), Ok(outline));
     }
     if let Ok(ping) = Ping::decode(bytes) {
         assert_eq!(Ping::decode(&ping.encode()), Ok(ping));

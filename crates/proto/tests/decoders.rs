@@ -8,6 +8,9 @@ mod targets;
 
 use std::path::Path;
 
+use farwheel_proto::control::PathCounts;
+use farwheel_proto::control::place::{Outline, Place};
+use farwheel_proto::video::CarTime;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Value;
@@ -37,6 +40,10 @@ fn golden() -> Vec<Vec<u8>> {
             });
         }
     }
+    // Those without golden vectors.
+    found.push(Place { x_mm: -1, y_mm: 2, heading_urad: 3, car_time: CarTime(4) }.encode().to_vec());
+    found.push(Outline::new(&[(1, -1), (200, 30)]).encode());
+    found.push(PathCounts { main: 5, beside: 6 }.encode().to_vec());
     found.extend(messages());
     // A key frame in three packets, as `rtp` reads a stream.
     let mut stream = Vec::new();
