@@ -85,7 +85,8 @@ fn scenarios(options: &Options) -> Result<Vec<(String, Scenario)>, String> {
     let mut scenarios = Vec::new();
     for path in &options.traces {
         let trace = Trace::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.trim_end_matches(".gz").to_owned();
         scenarios.push((name, plain(trace)));
     }
     for class in Class::ALL {
