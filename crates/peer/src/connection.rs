@@ -112,9 +112,12 @@ impl Connection {
                 Manners::Impolite if self.shared.offer_pending.load(Ordering::Acquire) => Admission::Stale,
                 Manners::Impolite | Manners::Polite => Admission::Replace,
             },
-            SignalKind::Answer | SignalKind::Candidate | SignalKind::CandidatesEnd | SignalKind::Bye => {
-                Admission::Stale
-            }
+            SignalKind::Answer
+            | SignalKind::Candidate
+            | SignalKind::CandidatesEnd
+            | SignalKind::Ping
+            | SignalKind::Pong
+            | SignalKind::Bye => Admission::Stale,
         }
     }
 

@@ -27,6 +27,7 @@ mod meter;
 mod outbox;
 mod relay_lead;
 mod signal;
+mod silence;
 mod stats;
 mod task;
 mod turn_bridge;

@@ -31,6 +31,7 @@ use crate::engine::{self, Channels, Engine, EngineEvent};
 use crate::event::{Event, Failure, LinkState};
 use crate::meter::Meter;
 use crate::signal::{Signal, SignalKind};
+use crate::silence::{Due, Silence};
 use crate::stats::{CandidateType, Link};
 use crate::turns::Pace;
 use crate::watchdog::Watchdog;
@@ -41,13 +42,6 @@ const ENGINE_EVENTS_MAX: usize = 256;
 /// Candidates of the peer that came before its description. Full: later ones are dropped; a connect needs few.
 const EARLY_CANDIDATES_MAX: usize = 64;
 const FIGURES_INTERVAL: Duration = Duration::from_millis(250);
-/// From the engine's word that nothing is heard, 1.5 s after the last packet, to the search for another path: consent
-/// (RFC 7675) is lost after 2.5 s.
-const RESTART_AFTER: Duration = Duration::from_secs(1);
-/// Between two searches.
-const RESTART_AGAIN: Duration = Duration::from_millis(2500);
-/// Silence after which the connection is over, and its owner makes a fresh one.
-const GIVE_UP_AFTER: Duration = Duration::from_millis(6500);
 /// A round trip below this is a wire or one room's radio; cellular ones begin at 20 ms.
 const NEAR_RTT: Duration = Duration::from_millis(5);
 /// Above this a path that began as a near one has become another.
@@ -154,10 +148,7 @@ struct Task<'a> {
     footing: Footing,
     /// A pair of addresses is in use: the figures name it. Those of before a restart do not count.
     has_path: bool,
-    /// Since when nothing was heard of the peer, once that was noticed.
-    silent_since: Option<Instant>,
-    /// When to look for another path.
-    restart_at: Option<Instant>,
+    silence: Silence,
 }
 
 impl<'a> Task<'a> {
@@ -195,8 +186,7 @@ impl<'a> Task<'a> {
             addresses,
             footing,
             has_path: false,
-            silent_since: None,
-            restart_at: None,
+            silence: Silence::new(config.initiative == Initiative::Offer),
         };
         if config.initiative == Initiative::Offer
             && let Err(failure) = task.offer(Restart::No).await
@@ -212,7 +202,7 @@ impl<'a> Task<'a> {
         figures.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let due = self.watchdog.poll_timeout();
-            let restart_due = self.restart_at;
+            let silence_due = self.silence.poll_timeout();
             let outcome = tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Close) | None => return End::Asked,
@@ -224,7 +214,7 @@ impl<'a> Task<'a> {
                     Ok(())
                 }
                 Ok(()) = self.addresses.changed() => self.handle_addresses().await,
-                () = sleep_until(restart_due) => self.handle_silence(Instant::now()).await,
+                () = sleep_until(silence_due) => self.handle_silence(Instant::now()).await,
                 () = sleep_until(due) => self.watchdog.expired(Instant::now()).map_or(Ok(()), Err),
             };
             if let Err(failure) = outcome {
@@ -266,7 +256,7 @@ impl<'a> Task<'a> {
     }
 
     async fn handle_addresses(&mut self) -> Result<(), Failure> {
-        let path = if !self.link_up && self.restart_at.is_some() {
+        let path = if self.silence.is_on() {
             Path::Silent
         } else {
             let at = self.outlet.shared.stats().local_address;
@@ -285,13 +275,14 @@ impl<'a> Task<'a> {
         self.has_path = false;
     }
 
-    /// The link has been silent for so long that its path is gone.
     async fn handle_silence(&mut self, now: Instant) -> Result<(), Failure> {
-        if self.silent_since.is_some_and(|since| since + GIVE_UP_AFTER <= now) {
-            return Err(Failure::Silence);
+        match self.silence.poll(now) {
+            Some(Due::Ask) => self.outlet.signal(SignalKind::Ping, Value::Null),
+            Some(Due::Search) => self.restart().await?,
+            Some(Due::GiveUp) => return Err(Failure::Silence),
+            None => {}
         }
-        self.restart_at = Some(now + RESTART_AGAIN);
-        self.restart().await
+        Ok(())
     }
 
     async fn handle_signal(&mut self, signal: Signal) -> Result<(), Failure> {
@@ -320,6 +311,14 @@ impl<'a> Task<'a> {
                 Ok(())
             }
             SignalKind::CandidatesEnd => Ok(()),
+            SignalKind::Ping => {
+                self.outlet.signal(SignalKind::Pong, Value::Null);
+                Ok(())
+            }
+            SignalKind::Pong => {
+                self.silence.handle_answer(Instant::now());
+                Ok(())
+            }
             SignalKind::Bye => Err(Failure::ClosedByPeer),
         }
     }
@@ -436,7 +435,7 @@ impl<'a> Task<'a> {
                     self.outlet.event(Event::KeyframeRequested);
                 }
                 self.link_up = true;
-                (self.silent_since, self.restart_at) = (None, None);
+                self.silence.end();
                 self.start_near();
                 self.report_open();
                 Ok(())
@@ -444,15 +443,7 @@ impl<'a> Task<'a> {
             RTCPeerConnectionState::Disconnected => {
                 self.link_up = false;
                 self.outlet.state(LinkState::Disconnected);
-                let now = Instant::now();
-                // Both ends notice; the one that made the first offer makes this one too, and the other only if it does
-                // not.
-                let patience = match self.config.initiative {
-                    Initiative::Offer => RESTART_AFTER,
-                    Initiative::Answer => RESTART_AFTER + RESTART_AGAIN / 2,
-                };
-                self.silent_since.get_or_insert(now);
-                self.restart_at.get_or_insert(now + patience);
+                self.silence.begin(Instant::now());
                 Ok(())
             }
             RTCPeerConnectionState::Failed if self.watchdog.poll_timeout().is_none() => Err(Failure::Silence),

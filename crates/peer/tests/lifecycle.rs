@@ -43,7 +43,14 @@ async fn of_two_offers_at_once_the_impolite_one_counts() {
 async fn signals_of_another_attempt_are_stale_and_a_new_offer_replaces() {
     let pair = Pair::connected().await;
     let other = ConnId::new(7);
-    for kind in [SignalKind::Answer, SignalKind::Candidate, SignalKind::CandidatesEnd, SignalKind::Bye] {
+    for kind in [
+        SignalKind::Answer,
+        SignalKind::Candidate,
+        SignalKind::CandidatesEnd,
+        SignalKind::Ping,
+        SignalKind::Pong,
+        SignalKind::Bye,
+    ] {
         let signal = Signal { conn: other, kind, data: json!(null) };
         assert_eq!(pair.robot.connection.admits(&signal), Admission::Stale, "{kind:?}");
         pair.robot.connection.handle_signal(signal);
@@ -85,6 +92,17 @@ async fn two_restarts_at_once_end_in_one() {
     .await;
     pair.robot.connection.send(Channel::Event, Bytes::from_static(b"still here")).expect("open");
     pair.message(Side::App, Channel::Event).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_is_asked_by_way_of_the_server_whether_it_is_there_says_so() {
+    let mut pair = Pair::connected().await;
+    let conn = pair.app.connection.conn();
+    pair.robot.connection.handle_signal(Signal { conn, kind: SignalKind::Ping, data: json!(null) });
+    let answers =
+        |pair: &Pair| pair.delivered.iter().filter(|signal| signal.kind == SignalKind::Pong).count();
+    pair.until("an answer", |pair| answers(pair) == 1).await;
+    assert_eq!(pair.app.connection.state(), LinkState::Connected);
 }
 
 #[tokio::test]

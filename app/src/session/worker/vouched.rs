@@ -19,7 +19,11 @@ impl Vouched {
                 self.held = Some(signal);
                 self.release()
             }
-            SignalKind::Candidate | SignalKind::CandidatesEnd | SignalKind::Bye => Some(signal),
+            SignalKind::Candidate
+            | SignalKind::CandidatesEnd
+            | SignalKind::Ping
+            | SignalKind::Pong
+            | SignalKind::Bye => Some(signal),
         }
     }
 

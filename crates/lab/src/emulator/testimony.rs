@@ -62,18 +62,21 @@ impl Hearing {
                 Said::Counts => {}
             }
         }
-        let mut counted: BTreeMap<u32, Vec<VirtualTime>> = BTreeMap::new();
+        // Numbers begin again with each lease: what is counted is the newest of its number that was sent before.
+        let mut numbered: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (index, (_, sequence)) in sent.iter().enumerate() {
+            numbered.entry(*sequence).or_default().push(index);
+        }
+        heard.commands = sent.iter().map(|&(at, _)| (at, None)).collect();
         for (at, said, fields) in self.lines(robot) {
-            if let (Said::Counts, Some(sequence)) = (said, number(fields, "sequence")) {
-                counted.entry(sequence).or_default().push(at);
+            let (Said::Counts, Some(sequence)) = (said, number::<u32>(fields, "sequence")) else { continue };
+            let indices = numbered.get(&sequence).into_iter().flatten();
+            let newest =
+                indices.copied().filter(|&index| sent[index].0 <= at).max_by_key(|&index| sent[index].0);
+            if let Some(index) = newest {
+                heard.commands[index].1.get_or_insert(at);
             }
         }
-        let arrival = |(at, sequence): (VirtualTime, u32)| {
-            // Another lease counts from the beginning again: of several the first after the sending.
-            let arrived = counted.get(&sequence)?.iter().copied().find(|arrived| *arrived >= at)?;
-            (arrived.since(at) < COMMAND_MAX).then_some(arrived)
-        };
-        heard.commands = sent.into_iter().map(|sent| (sent.0, arrival(sent))).collect();
         heard
     }
 
@@ -124,9 +127,6 @@ const SAID: [(Said, &str); 4] = [
     (Said::Sent, "command sent "),
     (Said::Counts, "command counts "),
 ];
-/// A command that took longer is another one with the same number.
-const COMMAND_MAX: Duration = Duration::from_secs(20);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,16 +152,23 @@ mod tests {
                    2023-11-14T22:13:21.020000Z TRACE measure: command sent sequence=2\n\
                    2023-11-14T22:13:21.030000Z TRACE measure: picture shown delay_us=50000 width=1280 height=720\n\
                    2023-11-14T22:13:21.031000Z TRACE measure: picture compared psnr_db=40.25\n\
-                   2023-11-14T22:13:22.000000Z TRACE measure: command sent sequence=1\n";
+                   2023-11-14T22:13:22.000000Z TRACE measure: command sent sequence=1\n\
+                   2023-11-14T22:13:22.020000Z TRACE measure: command sent sequence=2\n";
         let robot = "2023-11-14T22:13:20.500000Z TRACE command counts sequence=1\n\
                      2023-11-14T22:13:21.026000Z TRACE command counts sequence=1\n\
                      2023-11-14T22:13:22.027000Z TRACE command counts sequence=1\n\
-                     2023-11-14T22:13:22.028000Z DEBUG command does not count sequence=2\n";
+                     2023-11-14T22:13:22.028000Z DEBUG command does not count sequence=2\n\
+                     2023-11-14T22:13:22.050000Z TRACE command counts sequence=2\n";
         let heard = HEARING.logs(app, robot);
         let ms = VirtualTime::from_ms;
         assert_eq!(
             heard.commands,
-            [(ms(1000), Some(ms(1026))), (ms(1020), None), (ms(2000), Some(ms(2027)))]
+            [
+                (ms(1000), Some(ms(1026))),
+                (ms(1020), None),
+                (ms(2000), Some(ms(2027))),
+                (ms(2020), Some(ms(2050))),
+            ]
         );
         assert_eq!(heard.shown, [Shown { at: ms(1030), captured: ms(980) }]);
         assert_eq!((heard.psnr_db[0], heard.sizes[0]), ((ms(1031), 40.25), (ms(1030), [1280, 720])));

@@ -344,6 +344,10 @@ pub enum SignalKind {
     Candidate,
     /// No more candidates.
     CandidatesEnd,
+    /// The sender hears nothing of its peer on this connection: is it there? Answered by [`Pong`](Self::Pong).
+    Ping,
+    /// The peer's connection is there.
+    Pong,
     /// The sender closed this connection.
     Bye,
 }

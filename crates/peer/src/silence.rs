@@ -1,0 +1,186 @@
+//! What to do when nothing is heard of the peer any more: wait, look for another path, or give up.
+//!
+//! A search for another path leaves the present one for good, its checks fill whatever queue stands before a link that
+//! is only dead for a while, and its offer and answer need the signalling server both ways. So the peer is asked by
+//! way of the server first. If it answers, the network works and the path does not: time to search. If it does not,
+//! the link as a whole is down, and the path works again the moment it is back.
+
+use std::time::{Duration, Instant};
+
+/// From the notice of silence to the search: consent (RFC 7675) is lost after 2.5 s, and the engine notices at 1.5 s.
+const SEARCH_AFTER: Duration = Duration::from_secs(1);
+/// Between two searches. The side that did not make the first offer waits for half of it longer: the other one will.
+const SEARCH_AGAIN: Duration = Duration::from_millis(2500);
+/// From the peer's answer to the search: so long the path has to bring something, as the server did. The engine looks
+/// every 300 ms.
+const GRACE: Duration = Duration::from_millis(400);
+/// Between two questions: the server may have been restarted in between.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// From the notice to the search without any answer, for peers that do not know the question.
+const UNASKED_AFTER: Duration = Duration::from_millis(4500);
+/// From the notice to the end of the connection: its owner makes a fresh one.
+const GIVE_UP_AFTER: Duration = Duration::from_millis(6500);
+
+/// The silence of a connected peer.
+#[derive(Debug)]
+pub(crate) struct Silence {
+    patience: Duration,
+    since: Option<Since>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Since {
+    start: Instant,
+    ask_at: Instant,
+    /// The soonest moment of the next search.
+    search_from: Instant,
+    /// What makes that search due: an answer and its grace, or too long without any.
+    search_due: Instant,
+}
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Ask the peer by way of the server whether it is there.
+    Ask,
+    /// Look for another path.
+    Search,
+    /// Nothing helps.
+    GiveUp,
+}
+
+impl Silence {
+    /// Of a connection whose first offer this side made, or not.
+    pub(crate) fn new(offered: bool) -> Self {
+        let patience = if offered { SEARCH_AFTER } else { SEARCH_AFTER + SEARCH_AGAIN / 2 };
+        Self { patience, since: None }
+    }
+
+    /// The engine has heard nothing for 1.5 s.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.since.get_or_insert(Since {
+            start: now,
+            ask_at: now,
+            search_from: now + self.patience,
+            search_due: now + UNASKED_AFTER,
+        });
+    }
+
+    /// Something is heard again.
+    pub(crate) fn end(&mut self) {
+        self.since = None;
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// The peer says by way of the server that it is there.
+    pub(crate) fn handle_answer(&mut self, now: Instant) {
+        if let Some(since) = &mut self.since {
+            since.search_due = since.search_due.min(since.search_from.max(now + GRACE));
+        }
+    }
+
+    /// When to look at [`poll`](Self::poll) again.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let since = self.since?;
+        Some(since.ask_at.min(since.search_due).min(since.start + GIVE_UP_AFTER))
+    }
+
+    /// What is due; each thing once.
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Due> {
+        let since = self.since.as_mut()?;
+        if since.start + GIVE_UP_AFTER <= now {
+            return Some(Due::GiveUp);
+        }
+        if since.search_due <= now {
+            since.search_from = now + SEARCH_AGAIN;
+            since.search_due = now + UNASKED_AFTER;
+            return Some(Due::Search);
+        }
+        (since.ask_at <= now).then(|| {
+            since.ask_at = now + ASK_AGAIN;
+            Due::Ask
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFERED: bool = true;
+
+    /// What becomes due in 7 s of silence, when in ms; the peer answers each question that comes at `heard` or later,
+    /// after 100 ms.
+    fn course(offered: bool, heard: Option<u64>) -> Vec<(u64, Due)> {
+        let start = Instant::now();
+        let mut silence = Silence::new(offered);
+        silence.begin(start);
+        let (mut found, mut answer) = (Vec::new(), None);
+        for ms in 0..7000 {
+            let now = start + Duration::from_millis(ms);
+            if answer == Some(ms) {
+                silence.handle_answer(now);
+            }
+            while silence.poll_timeout().is_some_and(|at| at <= now) {
+                let due = silence.poll(now).expect("something is due at the time it says");
+                found.push((ms, due));
+                match due {
+                    Due::Ask if heard.is_some_and(|heard| heard <= ms) => answer = Some(ms + 100),
+                    Due::Ask | Due::Search => {}
+                    Due::GiveUp => return found,
+                }
+            }
+        }
+        found
+    }
+
+    fn searches(course: &[(u64, Due)]) -> Vec<u64> {
+        course.iter().filter(|(_, due)| *due == Due::Search).map(|&(ms, _)| ms).collect()
+    }
+
+    #[test]
+    fn a_peer_that_answers_by_the_server_is_sought_on_other_paths_one_second_after_the_notice() {
+        assert_eq!(searches(&course(OFFERED, Some(0))), [1000, 3500, 6000]);
+        assert_eq!(searches(&course(!OFFERED, Some(0))), [2250, 4750]);
+    }
+
+    #[test]
+    fn a_peer_that_answers_late_has_a_moment_to_be_heard_by_the_old_path() {
+        assert_eq!(searches(&course(OFFERED, Some(2500))), [3500, 6000]);
+    }
+
+    #[test]
+    fn without_an_answer_the_path_is_kept_for_as_long_as_a_link_may_be_gone() {
+        let course = course(OFFERED, None);
+        assert_eq!(searches(&course), [4500]);
+        let asked: Vec<u64> = course.iter().filter(|(_, due)| *due == Due::Ask).map(|&(ms, _)| ms).collect();
+        assert_eq!(asked, [0, 1000, 2000, 3000, 4000, 5000, 6000]);
+    }
+
+    #[test]
+    fn whatever_is_answered_the_connection_ends_after_six_and_a_half_seconds() {
+        for heard in [None, Some(0), Some(2500)] {
+            assert_eq!(course(OFFERED, heard).last(), Some(&(6500, Due::GiveUp)), "{heard:?}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_is_heard_again_is_left_alone_and_the_next_silence_begins_anew() {
+        let start = Instant::now();
+        let mut silence = Silence::new(OFFERED);
+        silence.handle_answer(start);
+        assert_eq!((silence.poll_timeout(), silence.poll(start)), (None, None));
+        silence.begin(start);
+        silence.handle_answer(start);
+        silence.end();
+        assert!(!silence.is_on());
+        let later = start + Duration::from_secs(10);
+        assert_eq!(silence.poll(later), None);
+        silence.begin(later);
+        assert_eq!(silence.poll(later), Some(Due::Ask));
+        assert_eq!(silence.poll(later + SEARCH_AFTER), Some(Due::Ask), "an answer of the silence before");
+    }
+}
