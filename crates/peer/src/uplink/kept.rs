@@ -9,7 +9,7 @@ use rtc::rtp;
 const KEPT_MAX: usize = 1024;
 /// One packet is repaired this often at most: a browser asks more often than that is of use.
 const REPAIRS_MAX: u8 = 3;
-/// Packets among which a probe is looked for: a few pictures.
+/// Packets among which a small one is looked for: a few pictures.
 const PROBE_PACKETS: u16 = 64;
 /// A repair is under way for one round trip; the requests for it may come a little closer together.
 const SPACING: f64 = 0.9;
@@ -73,9 +73,14 @@ impl Kept {
         Some(kept.packet.clone())
     }
 
-    /// The smallest of the newest packets: what a probe sends again. While the link stands still probes are what its queue
-    /// fills with, and all that is told afterwards waits behind them.
-    pub(super) fn for_probe(&self) -> Option<rtp::Packet> {
+    /// Sequence number and timestamp of the newest packet.
+    pub(super) fn newest(&self) -> Option<(u16, u32)> {
+        let header = &self.get(self.newest?)?.packet.header;
+        Some((header.sequence_number, header.timestamp))
+    }
+
+    /// The smallest of the newest packets.
+    pub(super) fn smallest_of_newest(&self) -> Option<rtp::Packet> {
         let newest = self.newest?;
         let recent = (0..PROBE_PACKETS).filter_map(|back| self.get(newest.wrapping_sub(back)));
         recent.min_by_key(|kept| kept.packet.payload.len()).map(|kept| kept.packet.clone())
@@ -149,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_is_the_smallest_of_the_newest_packets() {
+    fn the_smallest_of_the_newest_packets_is_found() {
         let mut kept = Kept::new();
-        assert_eq!(kept.for_probe(), None);
-        let number = |kept: &Kept| kept.for_probe().map(|packet| packet.header.sequence_number);
+        assert_eq!(kept.smallest_of_newest(), None);
+        let number = |kept: &Kept| kept.smallest_of_newest().map(|packet| packet.header.sequence_number);
         for (sequence, bytes, want) in
             [(65_534, 50, 65_534), (65_535, 1000, 65_534), (0, 40, 0), (1, 40, 1), (2, 700, 1)]
         {

@@ -165,7 +165,7 @@ impl Uplink {
         for sequence in nack.nacks.iter().flat_map(|pair| pair.packet_list()) {
             if let Some(packet) = self.kept.repair(sequence, round_trip, now) {
                 self.repairs += 1;
-                self.push_repair(packet, Sending::Repair);
+                self.push_repair(packet);
             }
         }
         self.release(now);
@@ -205,41 +205,54 @@ impl Uplink {
             match command {
                 // The encoder asks for the target with each picture.
                 Command::SetTarget(_) => {}
-                Command::Probe => {
-                    if let Some(packet) = self.kept.for_probe() {
-                        self.push_repair(packet, Sending::Probe);
-                    }
-                }
+                Command::Probe => self.push_probe(),
             }
         }
         self.pacer.set_pace(self.controller.pace());
         self.release(now);
     }
 
-    fn push_repair(&mut self, packet: rtp::Packet, sending: Sending) {
+    /// A probe is padding alone (RFC 3550 section 5.1), which a receiver counts and drops. While the link stands still
+    /// probes are what its queue fills with, and all that is told afterwards waits behind them.
+    fn push_probe(&mut self) {
+        let Some((sequence, timestamp)) = self.kept.newest() else { return };
+        let packet = match self.stream.and_then(|stream| stream.repairs) {
+            Some(repairs) => {
+                let header = self.repair_header(repairs, timestamp);
+                rtp::Packet { header: rtp::Header { padding: true, ..header }, payload: bytes::Bytes::new() }
+            }
+            // The stream's own numbers are all given to pictures.
+            None => match self.kept.smallest_of_newest() {
+                Some(packet) => packet,
+                None => return,
+            },
+        };
+        let bytes = packet.payload.len() + OVERHEAD_BYTES;
+        self.pacer.push_repair(Leaving { packet, sequence, sending: Sending::Probe }, bytes);
+    }
+
+    fn push_repair(&mut self, packet: rtp::Packet) {
         let sequence = packet.header.sequence_number;
         let packet = match self.stream.and_then(|stream| stream.repairs) {
-            Some((ssrc, payload_type)) => {
+            Some(repairs) => {
                 // RFC 4588 section 4: the original number goes before the payload.
                 let mut payload = Vec::with_capacity(packet.payload.len() + 2);
                 payload.extend_from_slice(&packet.header.sequence_number.to_be_bytes());
                 payload.extend_from_slice(&packet.payload);
-                self.repair_sequence = self.repair_sequence.wrapping_add(1);
-                let header = rtp::Header {
-                    version: 2,
-                    ssrc,
-                    payload_type,
-                    sequence_number: self.repair_sequence,
-                    timestamp: packet.header.timestamp,
-                    marker: packet.header.marker,
-                    ..Default::default()
-                };
-                rtp::Packet { header, payload: payload.into() }
+                let header = self.repair_header(repairs, packet.header.timestamp);
+                let marker = packet.header.marker;
+                rtp::Packet { header: rtp::Header { marker, ..header }, payload: payload.into() }
             }
             None => packet,
         };
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
-        self.pacer.push_repair(Leaving { packet, sequence, sending }, bytes);
+        self.pacer.push_repair(Leaving { packet, sequence, sending: Sending::Repair }, bytes);
+    }
+
+    fn repair_header(&mut self, (ssrc, payload_type): (u32, u8), timestamp: u32) -> rtp::Header {
+        self.repair_sequence = self.repair_sequence.wrapping_add(1);
+        let sequence_number = self.repair_sequence;
+        rtp::Header { version: 2, ssrc, payload_type, sequence_number, timestamp, ..Default::default() }
     }
 
     fn release(&mut self, now: Instant) {

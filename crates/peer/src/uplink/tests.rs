@@ -271,7 +271,26 @@ fn a_full_link_closes_the_gate_and_a_probe_asks_whether_it_is_still_full() {
     // Nothing is heard: one probe each 150 ms.
     let probes = rig.leave_within(Duration::from_millis(460));
     assert_eq!(probes.len(), 3);
-    assert!(probes.iter().all(|packet| matches!(packet, Packet::Rtp(p) if p.header.ssrc == REPAIR_SSRC)));
+    for probe in probes {
+        let Packet::Rtp(probe) = probe else { panic!("{probe:?}") };
+        assert_eq!((probe.header.ssrc, probe.header.padding, probe.payload.len()), (REPAIR_SSRC, true, 0));
+    }
+}
+
+#[test]
+fn without_a_stream_for_repairs_a_probe_is_the_smallest_of_the_newest_packets() {
+    let mut rig = Rig::with_repairs(None);
+    let now = rig.now;
+    assert!(matches!(rig.uplink().admit(0, now), Verdict::Encode { .. }));
+    rig.write(20);
+    rig.leave_within(Duration::from_millis(130));
+    let now = rig.now;
+    assert!(matches!(rig.uplink().admit(0, now), Verdict::Skip(_)));
+    let probes = rig.leave_within(Duration::from_millis(160));
+    assert!(
+        matches!(&probes[..], [Packet::Rtp(p)] if p.header.ssrc == SSRC && !p.payload.is_empty()),
+        "{probes:?}"
+    );
 }
 
 #[test]
