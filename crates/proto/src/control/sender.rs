@@ -63,6 +63,7 @@ pub enum Presence {
 /// | window or device absent | the same, until input comes while both are present |
 /// | `emergency_stop` or the button | stop flag in every command until `reset_emergency_stop` |
 /// | telemetry | newest robot time to echo; a robot that disarmed by itself lowers the arm flag |
+/// | telemetry 150 ms newer than what was echoed last | the next command at once: after a stall the robot takes none before |
 /// | `handle_lease` | epoch of each command; a new one starts disarmed at sequence 1 |
 #[derive(Debug)]
 pub struct CommandSender {
@@ -76,6 +77,8 @@ pub struct CommandSender {
     arm: ArmWish,
     stop: StopButton,
     newest: Option<(u32, u32, Instant)>,
+    /// What the last command echoed.
+    echoed: Option<(u32, u32)>,
     displayed: Option<(FrameId, Instant)>,
     sent: [Option<Controls>; 2],
     /// When the last command left, and when the next one is due if nothing changes.
@@ -105,6 +108,7 @@ impl CommandSender {
             arm: ArmWish::Down,
             stop: StopButton::Released,
             newest: None,
+            echoed: None,
             displayed: None,
             sent: [None; 2],
             schedule: None,
@@ -148,12 +152,22 @@ impl CommandSender {
         };
         if newer {
             self.newest = Some((fast.boot, car_ms, arrived));
+            self.hasten();
         }
         let ArmWish::Up { since } = self.arm else { return };
         // The robot has seen the wish and is disarmed: it refused, or disarmed since. Only the driver arms again.
         let seen = fast.lease == self.lease && (fast.sequence.wrapping_sub(since) as i32) >= 0;
         if newer && seen && matches!(fast.status, Status::Disarmed(_) | Status::Stopped) {
             self.arm = ArmWish::Down;
+        }
+    }
+
+    /// Lets the next command leave at once if its echo is much fresher than the one before.
+    fn hasten(&mut self) {
+        let (Some(new), Some(old)) = (self.newest, self.echoed) else { return };
+        let is_fresher = new.0 == old.0 && new.1.wrapping_sub(old.1) >= FRESHER_MS;
+        if let (true, Some((sent_at, due))) = (is_fresher, &mut self.schedule) {
+            *due = (*due).min(*sent_at + SPACING_MIN);
         }
     }
 
@@ -177,7 +191,7 @@ impl CommandSender {
     /// Forgets the robot's clock, picture and lease: the connection is another one.
     pub const fn handle_connection(&mut self) {
         self.handle_lease(0);
-        self.newest = None;
+        (self.newest, self.echoed) = (None, None);
         self.displayed = None;
     }
 
@@ -277,6 +291,7 @@ impl CommandSender {
             earlier: self.sent,
         };
         self.sent = [Some(controls), self.sent[0]];
+        self.echoed = self.newest.map(|(boot, car_ms, _)| (boot, car_ms));
         // Keeping the phase makes the mean rate exact; after a pause it starts afresh instead of bursting.
         let next = now + self.config.period;
         self.schedule = Some(match self.schedule {
@@ -296,6 +311,8 @@ impl CommandSender {
 
 /// Shortest time between two commands: 200 a second at most, however fast the sticks move.
 pub const SPACING_MIN: Duration = Duration::from_millis(5);
+/// Telemetry newer than what was echoed by this comes after a stall: it is sent every 50 ms.
+const FRESHER_MS: u32 = 150;
 /// Input older than this counts as released. It is read at 250 Hz, so 25 readings are missing by then.
 pub const INPUT_SILENCE_MAX: Duration = Duration::from_millis(100);
 

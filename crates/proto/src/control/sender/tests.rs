@@ -294,6 +294,43 @@ fn the_newest_robot_time_is_echoed_with_how_long_it_was_held() {
     assert_eq!(rig.last().echo, Some(Echo { car_ms: 1_020, hold_ms: 65_534 }));
 }
 
+/// Telemetry that the robot wrote at `written` arrives now.
+fn late(rig: &mut Rig, written: u64) {
+    let car_time = CarTime(1_000_000 + written * 1000);
+    let now = rig.now();
+    rig.sender.handle_telemetry(&Fast { car_time, ..fast() }, now);
+}
+
+#[test]
+fn after_a_stall_each_much_fresher_echo_leaves_at_once() {
+    let mut rig = Rig::new();
+    rig.telemetry(Status::Armed, 0);
+    rig.hold(1001);
+    rig.sent.clear();
+    // A second of telemetry comes within 12 ms of a return.
+    for written in [250, 500, 750, 1000] {
+        late(&mut rig, written);
+        rig.hold(3);
+    }
+    rig.hold(40);
+    let sent: Vec<_> = rig.sent.iter().map(|(ms, command)| (*ms, command.echo.unwrap().car_ms)).collect();
+    assert_eq!(sent[..3], [(1005, 1500), (1010, 2000), (1030, 2000)], "{sent:?}");
+}
+
+#[test]
+fn an_echo_that_is_a_little_fresher_waits_for_its_turn() {
+    let mut rig = Rig::new();
+    rig.hold(1);
+    rig.now_ms = 150;
+    late(&mut rig, 0);
+    rig.hold(25);
+    rig.sent.clear();
+    // One between was lost.
+    late(&mut rig, 100);
+    rig.hold(30);
+    assert_eq!(rig.sent[0].0, 190, "{:?}", rig.sent);
+}
+
 #[test]
 fn a_robot_that_started_again_is_echoed_though_its_clock_is_behind() {
     let mut rig = Rig::new();
