@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::road::{self, Oracle, Peer, Run, STILL, Track};
+use super::road::{self, MEASURING, Oracle, Peer, Run, STILL, Track};
 use super::{Format, Points, machine, peers, report};
 use crate::build::{Profile, measured, target_dir};
 use crate::packages::{self, BUILD, PEERS, TEST};
@@ -102,7 +102,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         let turned = if takes_part(Only::Farwheel) {
             let title = format!("{name}, Farwheel, commands over it");
-            let peer = Peer::Farwheel { script: STILL };
+            let peer = Peer::Farwheel { camera: MEASURING, script: STILL };
             Some(step(&title, || track.run(&file("turned"), &title, &with(args, &back), &peer))?)
         } else {
             None
@@ -127,7 +127,7 @@ impl Only {
 
 fn everyone() -> [Peer; 6] {
     [
-        Peer::Farwheel { script: STILL },
+        Peer::Farwheel { camera: MEASURING, script: STILL },
         Peer::Chromium,
         Peer::GStreamer(500),
         Peer::GStreamer(1000),
@@ -182,9 +182,9 @@ fn tables(args: &Args, links: &[Link]) -> Result<String> {
     )?;
     writeln!(
         out,
-        "| link | peer | picture age p50 / p95 / p99 ms | frame delay p50 / p95 ms | stall s | PSNR dB | delivered MB | utilisation | fps, last size | load |"
+        "| link | peer | picture age p50 / p95 / p99 ms | frame delay p50 / p95 ms | stall s | PSNR dB | delivered MB | utilisation | fps, last size | load | machine stood still, ms |"
     )?;
-    writeln!(out, "|---|---|---|---|---|---|---|---|---|---|")?;
+    writeln!(out, "|---|---|---|---|---|---|---|---|---|---|---|")?;
     for link in links {
         for (peer, run) in &link.runs {
             writeln!(out, "| {} | {peer} | {} |", link.name, row(run))?;
@@ -193,7 +193,7 @@ fn tables(args: &Args, links: &[Link]) -> Result<String> {
             let rate = f64::from(oracle.kbps) / 1000.0;
             writeln!(
                 out,
-                "| {} | oracle {rate} Mbit/s | {} | | | | | | | |",
+                "| {} | oracle {rate} Mbit/s | {} | | | | | | | | |",
                 link.name,
                 ages(oracle.age_ms)
             )?;
@@ -211,7 +211,7 @@ fn row(run: &Run) -> String {
     let delay = run.frame_delay_ms;
     let [width, height] = run.size.unwrap_or_default();
     format!(
-        "{} | {:.0} / {:.0} | {:.1} | {} | {:.1} | {} | {:.1}, {width}x{height} | {:.1}",
+        "{} | {:.0} / {:.0} | {:.1} | {} | {:.1} | {} | {:.1}, {width}x{height} | {:.1} | {:.0}",
         ages(run.picture_age_ms),
         delay.p50,
         delay.p95,
@@ -221,6 +221,7 @@ fn row(run: &Run) -> String {
         run.utilisation.map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0)),
         run.fps,
         run.load,
+        run.stood_still_ms,
     )
 }
 
@@ -373,7 +374,7 @@ mod tests {
         Link {
             name: ATT.to_owned(),
             runs: vec![
-                (Peer::Farwheel { script: STILL }, run(ours, Some(db), 6.0)),
+                (Peer::Farwheel { camera: MEASURING, script: STILL }, run(ours, Some(db), 6.0)),
                 (Peer::Chromium, run(theirs, None, 5.0)),
                 (Peer::GStreamer(500), run(points(83.0, 2300.0, 5000.0), Some(36.0), 3.0)),
             ],

@@ -26,8 +26,8 @@ const AIORTC: [&str; 2] = ["aiortc==1.16.0", "numpy==2.4.1"];
 /// Who sends pictures from the car to the desk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// Robot and app, driving by this script.
-    Farwheel { script: &'static str },
+    /// Robot with this camera and app, driving by this script.
+    Farwheel { camera: &'static str, script: &'static str },
     /// Chromium to Chromium.
     Chromium,
     /// webrtcbin to webrtcbin at a fixed rate in kbit/s.
@@ -49,6 +49,10 @@ impl std::fmt::Display for Peer {
 
 /// A script that arms and holds the sticks at neutral.
 pub(super) const STILL: &str = "arm 30\nhold\n0 0 0\n86400 0 0\n";
+/// The camera whose pictures tell their own time and likeness.
+pub(super) const MEASURING: &str = "test";
+/// A script that drives on the simulated car's track.
+pub(super) const DRIVING: &str = "arm 30\nfollow 86400 0.6\n";
 /// A script that drives as long as it can.
 pub(super) const MOVING: &str = "arm 30\nhold\n0 0.3 0\n86400 0.3 0\n";
 
@@ -86,6 +90,8 @@ pub(super) struct Run {
     pub(super) command_over_ms: Option<Points>,
     pub(super) commands_sent: u64,
     pub(super) commands_counted: u64,
+    /// Longest time that the machine let the link do nothing, in ms.
+    pub(super) stood_still_ms: f64,
     /// None on an open road.
     pub(super) oracle: Option<Vec<Oracle>>,
     /// At ms, delay ms.
@@ -126,7 +132,7 @@ impl Track {
         let link = Held::start("link_emulator", emulator, &files.of("link.log"))?;
         let ends = Ends { car: format!("{space}-car"), desk: format!("{space}-desk") };
         let outcome = match peer {
-            Peer::Farwheel { script } => self.farwheel(script, link, &ends, &files),
+            Peer::Farwheel { camera, script } => self.farwheel(camera, script, link, &ends, &files),
             Peer::Chromium => self.chromium(link, &ends, &files),
             Peer::GStreamer(kbps) => {
                 self.python(link, &ends, &files, "webrtcbin.py", Path::new(PYTHON), *kbps)
@@ -168,7 +174,14 @@ impl Track {
         Duration::from_secs(u64::from(self.lasts()) + 30)
     }
 
-    fn farwheel(&self, script: &str, mut link: Held, ends: &Ends, files: &Files) -> Result<Held> {
+    fn farwheel(
+        &self,
+        camera: &str,
+        script: &str,
+        mut link: Held,
+        ends: &Ends,
+        files: &Files,
+    ) -> Result<Held> {
         let programs = &self.built.programs;
         let mut serve = within(&ends.desk, &programs.signaling);
         serve.args(["serve", "--insecure", "--anonymous", "--listen", &format!("{DESK}:0")]);
@@ -181,7 +194,9 @@ impl Track {
             ready,
         )?;
         let mut robot = within(&ends.car, &programs.robot);
-        robot.args(["run", "--camera", "test", "--room", "bench", "--server", &url, "--insecure"]);
+        robot.args(["run", "--camera", camera, "--room", "bench", "--server", &url, "--insecure"]);
+        // Time in the pixels of whatever camera.
+        robot.arg("--strip");
         let Format { width, height, fps } = self.format;
         robot.args(["--size", &format!("{width}x{height}"), "--fps", &fps.to_string()]);
         robot.args(["--bitrate", &MAX_KBPS.to_string(), "--pulse-log"]).arg(files.of("pulses"));

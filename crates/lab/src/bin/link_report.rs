@@ -127,6 +127,8 @@ fn figures(
         |packet: &&&Packet| packet.rtp.is_some() && matches!(packet.fate, Fate::Lost | Fate::Dropped);
     let commands: Vec<_> = heard.commands.iter().filter(|(sent, _)| within(*sent)).collect();
     let delays = commands.iter().filter_map(|(sent, arrived)| Some(arrived.as_ref()?.since(*sent)));
+    let stood_still =
+        link.late.iter().filter(|(due, _)| within(*due)).map(|(_, by)| *by).max().unwrap_or_default();
     let longest = ages(&heard.shown, from, until).into_iter().map(|(_, age)| age).max().unwrap_or_default();
     json!({
         "frames": frames,
@@ -144,6 +146,7 @@ fn figures(
         "repairs": forth.iter().filter(is_repair).count(),
         "rtp_lost": forth.iter().filter(lost_video).count(),
         "command_ms": (!commands.is_empty()).then(|| points(Points::of(delays.clone()))),
+        "stood_still_ms": stood_still.as_secs_f64() * 1e3,
         "commands_sent": commands.len(),
         "commands_counted": delays.count(),
     })

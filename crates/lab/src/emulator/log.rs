@@ -5,12 +5,14 @@
 //! capacity forth 20 4512                bytes that a way could carry in the 20 ms until then; none on an open road
 //! packet forth 1234 1228 arrived 30000 102      sent at (µs), bytes, fate, arrived at, RTP payload type or -
 //! packet back 1300 90 lost - -
+//! late 1400 52000                       due at (µs), and how much later the machine let the link do it
 //! ```
 
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::direction::Way;
 use crate::clock::VirtualTime;
@@ -27,7 +29,12 @@ pub struct Log {
     pub packets: [Vec<Packet>; 2],
     /// Bytes of each 20 ms, of each way.
     pub capacity: [Vec<usize>; 2],
+    /// When something was due that was done more than 10 ms later, and how much: the machine stood still.
+    pub late: Vec<(VirtualTime, Duration)>,
 }
+
+/// The link's thread comes before all others, so that only a machine that stands still is late by this.
+pub(super) const LATE: Duration = Duration::from_millis(10);
 
 /// One packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +103,9 @@ impl Log {
 impl std::fmt::Display for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "zero {}", self.zero_unix_us)?;
+        for (due, by) in &self.late {
+            writeln!(f, "late {} {}", due.0, by.as_micros())?;
+        }
         for (name, capacity) in NAMES.iter().zip(&self.capacity) {
             for (until, bytes) in (1..).zip(capacity) {
                 writeln!(f, "capacity {name} {} {bytes}", until * CAPACITY_EVERY)?;
@@ -140,6 +150,9 @@ impl Log {
         let way = |name| NAMES.iter().position(|known| *known == name);
         match words[..] {
             ["zero", at] => self.zero_unix_us = at.parse().ok()?,
+            ["late", due, by] => {
+                self.late.push((VirtualTime(due.parse().ok()?), Duration::from_micros(by.parse().ok()?)));
+            }
             ["capacity", name, _, bytes] => self.capacity[way(name)?].push(bytes.parse().ok()?),
             ["packet", name, sent, bytes, fate, at, rtp] => {
                 let fate = match fate {
@@ -178,8 +191,6 @@ const UDP: u8 = 17;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::emulator::Road;
     use crate::link::Trace;
@@ -187,7 +198,8 @@ mod tests {
     #[test]
     fn a_log_is_read_as_it_was_written() {
         let packet = |us, fate, rtp| Packet { sent: VirtualTime(us), bytes: 1200, fate, rtp };
-        let mut log = Log { zero_unix_us: 1_700_000_000_123_456, ..Log::default() };
+        let late = vec![(VirtualTime(5), Duration::from_micros(52_000))];
+        let mut log = Log { zero_unix_us: 1_700_000_000_123_456, late, ..Log::default() };
         log.packets[0] = vec![
             packet(1, Fate::Arrived(VirtualTime(25_001)), Some(102)),
             packet(2, Fate::Lost, None),
@@ -204,8 +216,13 @@ mod tests {
             (log.capacity_bytes(0, ms(80), ms(90)), log.capacity_bytes(1, ms(0), ms(90))),
             (Some(0), None)
         );
-        for wrong in ["", "packet sideways 1 1 lost - -", "packet forth 1 1 eaten - -", "capacity forth 20 x"]
-        {
+        for wrong in [
+            "",
+            "packet sideways 1 1 lost - -",
+            "packet forth 1 1 eaten - -",
+            "capacity forth 20 x",
+            "late 1 -",
+        ] {
             assert!(format!("zero 1\n{wrong}\n").parse::<Log>().is_err(), "{wrong:?}");
         }
     }

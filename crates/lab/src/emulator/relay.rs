@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::direction::{Direction, Way};
-use super::log::{Fate, Log, Packet, rtp_payload_type};
+use super::log::{Fate, LATE, Log, Packet, rtp_payload_type};
 use super::tun::Tun;
 use crate::clock::VirtualTime;
 use crate::link::Sent;
@@ -146,7 +146,8 @@ impl Relay {
                 self.deliver(way)?;
             }
             let next = self.directions.iter().filter_map(Direction::poll_timeout).min();
-            let wait = next.map_or(IDLE, |at| at.since(self.now()).min(IDLE));
+            let asleep = self.now();
+            let wait = next.map_or(IDLE, |at| at.since(asleep).min(IDLE));
             let timeout = Timespec { tv_sec: 0, tv_nsec: wait.as_nanos() as _ };
             let mut watched = [
                 PollFd::new(&self.tuns[0], PollFlags::IN),
@@ -156,6 +157,11 @@ impl Relay {
             match poll(&mut watched, Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
+            }
+            let due = asleep.after(wait);
+            let by = self.now().since(due);
+            if by > LATE {
+                self.log.late.push((due, by));
             }
             if !watched[2].revents().is_empty() {
                 return Ok(());
