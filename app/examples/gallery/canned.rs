@@ -15,7 +15,7 @@ use farwheel::model::drive::{
     Throttled, Vehicle,
 };
 use farwheel::model::gamepad::{Device, Wizard};
-use farwheel::model::link::{self, Data, Reason};
+use farwheel::model::link::{self, Data, Pace, Reason, Seen};
 use farwheel::model::stats::{self, Counter, Row};
 use farwheel::model::{Model, Notice};
 use farwheel::render::slot::{self, Slot};
@@ -25,7 +25,7 @@ use farwheel_proto::control::link_report::{Economy, LinkReport, MadeFor, Route, 
 use farwheel_proto::video::{FrameId, Size};
 
 /// Every state by name, with its page.
-pub(crate) const STATES: [(&str, Page); 34] = [
+pub(crate) const STATES: [(&str, Page); 35] = [
     ("connect-robots", Page::Drive),
     ("connect-many", Page::Drive),
     ("connect-looking", Page::Drive),
@@ -50,6 +50,7 @@ pub(crate) const STATES: [(&str, Page); 34] = [
     ("drive-link-narrow", Page::Drive),
     ("drive-link-lossy", Page::Drive),
     ("drive-link-relay", Page::Drive),
+    ("drive-link-slow", Page::Drive),
     ("drive-link-two-paths", Page::Drive),
     ("drive-link-still", Page::Drive),
     ("gamepad", Page::Gamepad),
@@ -176,6 +177,7 @@ fn drive(name: &str) -> Drive {
         "drive-link-economy" => drive.why = Some(why(Reason::Economy)),
         "drive-link-narrow" => drive.why = Some(why(Reason::Narrow)),
         "drive-link-lossy" => drive.why = Some(why(Reason::Loss)),
+        "drive-link-slow" => drive.why = Some(why(Reason::SlowRobot)),
         "drive-link-relay" => drive.why = Some(why(Reason::Relay)),
         "drive-link-two-paths" => {
             drive.why = Some(why(Reason::Clear));
@@ -276,10 +278,19 @@ fn why(reason: Reason) -> link::View {
             LinkReport { capacity_kbps: 1800, sent_kbps: 90, queue_ms: 340, stall_ms: 1240, ..clear }
         }
         Reason::Relay => LinkReport { route: Route::RelayTcp, capacity_kbps: 4800, ..clear },
-        Reason::Clear | Reason::Queue | Reason::Another | Reason::Rising => clear,
+        Reason::Clear
+        | Reason::Queue
+        | Reason::Another
+        | Reason::Rising
+        | Reason::SlowRobot
+        | Reason::SlowDesk => clear,
     };
     let data = Data { bytes: 124_300_000, per_hour: f64::from(report.sent_kbps) * 450_000.0 };
-    link::View::new(reason, report, report.route, data, Duration::from_millis(report.stall_ms.into()))
+    let seen = Seen {
+        still_for: Duration::from_millis(report.stall_ms.into()),
+        pace: Pace { received: 9, shown: 9 },
+    };
+    link::View::new(reason, report, report.route, data, seen)
 }
 
 fn circuit() -> Arc<[(f32, f32)]> {

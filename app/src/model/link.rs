@@ -34,6 +34,10 @@ pub enum Reason {
     Loss,
     /// The pictures are made for another viewer's link.
     Another,
+    /// The robot gives fewer pictures than it is set up for, and not for the link's sake.
+    SlowRobot,
+    /// This computer shows fewer pictures than come.
+    SlowDesk,
     /// The driver lets video use no more.
     Economy,
     /// The link carries less than the camera would give.
@@ -45,6 +49,24 @@ pub enum Reason {
     /// Nothing limits the picture.
     #[default]
     Clear,
+}
+
+/// Pictures a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// That come.
+    pub received: u16,
+    /// That are shown.
+    pub shown: u16,
+}
+
+/// What this side sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// How long nothing has come through.
+    pub still_for: Duration,
+    /// Pictures of late.
+    pub pace: Pace,
 }
 
 /// What the stay has cost.
@@ -61,7 +83,7 @@ impl Reason {
     pub const fn level(self) -> Level {
         match self {
             Self::Still => Level::Bad,
-            Self::Queue | Self::Loss | Self::Narrow => Level::Warning,
+            Self::Queue | Self::Loss | Self::SlowRobot | Self::SlowDesk | Self::Narrow => Level::Warning,
             Self::Another | Self::Economy | Self::Rising | Self::Relay => Level::Neutral,
             Self::Clear => Level::Good,
         }
@@ -74,6 +96,8 @@ impl Reason {
             Self::Queue => "queue",
             Self::Loss => "loss",
             Self::Another => "another",
+            Self::SlowRobot => "slow_robot",
+            Self::SlowDesk => "slow_desk",
             Self::Economy => "economy",
             Self::Narrow => "narrow",
             Self::Rising => "rising",
@@ -84,14 +108,16 @@ impl Reason {
 }
 
 impl View {
-    /// The view of a link whose dominating reason is known; `still_for` is how long nothing has come through.
-    pub fn new(reason: Reason, report: LinkReport, route: Route, data: Data, still_for: Duration) -> Self {
-        let sentence = sentence(reason, &report, route, still_for);
+    /// The view of a link whose dominating reason is known.
+    pub fn new(reason: Reason, report: LinkReport, route: Route, data: Data, seen: Seen) -> Self {
+        let sentence = sentence(reason, &report, route, seen);
         Self { reason, sentence, level: reason.level(), report, route, data }
     }
 }
 
-fn sentence(reason: Reason, report: &LinkReport, route: Route, still_for: Duration) -> String {
+fn sentence(reason: Reason, report: &LinkReport, route: Route, seen: Seen) -> String {
+    let Seen { still_for, pace } = seen;
+    let wanted = report.rung.fps;
     let mbps = format!("{:.1} Mbit/s", f64::from(report.capacity_kbps) / 1e3);
     match reason {
         Reason::Still => format!("The link stands still for {:.1} s.", still_for.as_secs_f64()),
@@ -102,6 +128,16 @@ fn sentence(reason: Reason, report: &LinkReport, route: Route, still_for: Durati
         }
         Reason::Another => {
             format!("The picture is made for the driver's link; this one carries {mbps}.")
+        }
+        Reason::SlowRobot => {
+            let Pace { received, .. } = pace;
+            format!(
+                "The robot gives {received} of {wanted} pictures a second: its camera or computer is too slow."
+            )
+        }
+        Reason::SlowDesk => {
+            let Pace { received, shown } = pace;
+            format!("This computer is too slow: it shows {shown} of {received} pictures a second.")
         }
         Reason::Economy => {
             let max = f64::from(report.max_kbps) / 1e3;
@@ -149,7 +185,9 @@ mod tests {
 
     fn said(reason: Reason, route: Route, report: LinkReport) -> String {
         let report = LinkReport { camera: CAMERA, ..report };
-        View::new(reason, report, route, Data::default(), Duration::from_millis(840)).sentence
+        let pace = Pace { received: 19, shown: 9 };
+        let seen = Seen { still_for: Duration::from_millis(840), pace };
+        View::new(reason, report, route, Data::default(), seen).sentence
     }
 
     #[test]
@@ -170,6 +208,16 @@ mod tests {
                 Reason::Another,
                 Route::Direct,
                 "The picture is made for the driver's link; this one carries 0.6 Mbit/s.",
+            ),
+            (
+                Reason::SlowRobot,
+                Route::Direct,
+                "The robot gives 19 of 30 pictures a second: its camera or computer is too slow.",
+            ),
+            (
+                Reason::SlowDesk,
+                Route::Direct,
+                "This computer is too slow: it shows 9 of 19 pictures a second.",
             ),
             (Reason::Narrow, Route::Direct, "The link carries 0.6 Mbit/s, so the picture is 640×360."),
             (Reason::Rising, Route::Direct, "The link has room for more: the picture is getting better."),

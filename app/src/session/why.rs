@@ -1,11 +1,12 @@
 //! Which of the link's troubles the driver is told of: the dominating one, calmly.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use farwheel_peer::{CandidateType, RelayTransport, SelectedPair};
 use farwheel_proto::control::link_report::{Economy, LinkReport, MadeFor, Route};
 
-use crate::model::link::{Data, Reason, View};
+use crate::model::link::{Data, Pace, Reason, Seen, View};
 
 /// Takes the robot's link reports and says why the picture is what it is.
 ///
@@ -23,6 +24,19 @@ pub struct Why {
     /// Bytes that the present connection last told of.
     told: u64,
     beside: Beside,
+    /// How many pictures had come when, over [`PACE_OVER`]. Full: the oldest goes, and with too many reports a second
+    /// nothing is said of the pace.
+    received: VecDeque<(Instant, u64)>,
+    pace: Option<Pace>,
+}
+
+/// Pictures of a connection up to now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pictures {
+    /// That have come.
+    pub received: u64,
+    /// That were shown in the last second.
+    pub shown: f32,
 }
 
 /// What came by second connections.
@@ -43,6 +57,8 @@ struct Newest {
     shown: LinkReport,
     shown_at: Instant,
     route: Route,
+    /// Renewed with `shown`.
+    pace: Pace,
 }
 
 impl Why {
@@ -51,29 +67,39 @@ impl Why {
         self.before += std::mem::take(&mut self.told);
         self.newest = None;
         self.doubt = None;
+        self.received.clear();
+        self.pace = None;
         self.reason = Reason::default();
     }
 
     /// A report came; `pair` is how this side's packets travel.
-    pub fn handle_report(&mut self, report: &LinkReport, pair: Option<SelectedPair>, now: Instant) {
+    pub fn handle_report(
+        &mut self,
+        report: &LinkReport,
+        pair: Option<SelectedPair>,
+        pictures: Pictures,
+        now: Instant,
+    ) {
         if report.bytes_sent < self.told {
             // Overtaken by a newer one on the way.
             return;
         }
         self.told = report.bytes_sent;
+        self.count(pictures, now);
         self.data.bytes = self.before + self.told;
         let per_hour = f64::from(report.sent_kbps) * 125.0 * 3600.0;
         let route = worse(report.route, pair);
         let Some(newest) = &mut self.newest else {
             self.data.per_hour = per_hour;
-            self.reason = dominating(report, route, Reason::Clear);
-            self.newest = Some(Newest { at: now, shown: *report, shown_at: now, route });
+            self.reason = dominating(report, route, self.pace, Reason::Clear);
+            let pace = self.pace.unwrap_or_default();
+            self.newest = Some(Newest { at: now, shown: *report, shown_at: now, route, pace });
             return;
         };
         self.data.per_hour += (per_hour - self.data.per_hour) * SMOOTHING;
         newest.at = now;
         newest.route = route;
-        let found = dominating(report, route, self.reason);
+        let found = dominating(report, route, self.pace, self.reason);
         let mut is_due =
             found == Reason::Still || now.saturating_duration_since(newest.shown_at) >= RENEWED_EVERY;
         if found == self.reason {
@@ -92,7 +118,24 @@ impl Why {
         if is_due {
             newest.shown = *report;
             newest.shown_at = now;
+            newest.pace = self.pace.unwrap_or_default();
         }
+    }
+
+    fn count(&mut self, Pictures { received, shown }: Pictures, now: Instant) {
+        while self.received.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= PACE_OVER) {
+            self.received.pop_front();
+        }
+        if self.received.len() == REPORTS_MAX {
+            self.received.pop_front();
+        }
+        self.received.push_back((now, received));
+        let (begin, before) = self.received[0];
+        let span = now.saturating_duration_since(begin);
+        self.pace = (span >= PACE_OVER).then(|| Pace {
+            received: (received.saturating_sub(before) as f64 / span.as_secs_f64()).round() as u16,
+            shown: shown.round() as u16,
+        });
     }
 
     /// So much has come by the present second connection, at so many bits a second; zeros: there is none.
@@ -115,15 +158,17 @@ impl Why {
         let Newest { shown, route, .. } = *newest;
         if silence >= SILENCE {
             // The robot cannot tell of it: its words do not come through either.
-            return Some(View::new(Reason::Still, shown, route, self.data(), silence));
+            let seen = Seen { still_for: silence, ..Seen::default() };
+            return Some(View::new(Reason::Still, shown, route, self.data(), seen));
         }
-        let stall = Duration::from_millis(shown.stall_ms.into());
-        Some(View::new(self.reason, shown, route, self.data(), stall))
+        let still_for = Duration::from_millis(shown.stall_ms.into());
+        let seen = Seen { still_for, pace: newest.pace };
+        Some(View::new(self.reason, shown, route, self.data(), seen))
     }
 }
 
 /// The gravest reason that holds; the present one holds down to its lower limit.
-fn dominating(report: &LinkReport, route: Route, present: Reason) -> Reason {
+fn dominating(report: &LinkReport, route: Route, pace: Option<Pace>, present: Reason) -> Reason {
     let limit = |reason: Reason, (comes, goes): (u32, u32)| if present == reason { goes } else { comes };
     if u32::from(report.stall_ms) >= limit(Reason::Still, STILL_MS) {
         Reason::Still
@@ -133,6 +178,8 @@ fn dominating(report: &LinkReport, route: Route, present: Reason) -> Reason {
         Reason::Loss
     } else if report.made_for == MadeFor::Another {
         Reason::Another
+    } else if let Some(reason) = pace.and_then(|pace| slow(report, pace, present)) {
+        reason
     } else if report.economy == Economy::On && !is_slow(report, 100 - limit(Reason::Narrow, MISSING_PERCENT))
     {
         Reason::Economy
@@ -144,6 +191,20 @@ fn dominating(report: &LinkReport, route: Route, present: Reason) -> Reason {
         Reason::Relay
     } else {
         Reason::Clear
+    }
+}
+
+/// Which end is too slow for the pictures that the link would bear.
+fn slow(report: &LinkReport, Pace { received, shown }: Pace, present: Reason) -> Option<Reason> {
+    let is_below = |reason: Reason, pictures: u16, wanted: u16| {
+        let percent = if present == reason { SLOW_PERCENT.1 } else { SLOW_PERCENT.0 };
+        u32::from(pictures) * 100 < u32::from(wanted) * percent
+    };
+    // What is left out for the link's sake is not the robot's fault.
+    if is_below(Reason::SlowRobot, received.saturating_add(report.skipped), report.rung.fps) {
+        Some(Reason::SlowRobot)
+    } else {
+        is_below(Reason::SlowDesk, shown, received).then_some(Reason::SlowDesk)
     }
 }
 
@@ -191,6 +252,12 @@ const LOSS_PERMILLE: (u32, u32) = (15, 8);
 const MISSING_PERCENT: (u32, u32) = (50, 40);
 /// Capacity in percent of the target: what a link holds back at most is less than that.
 const ROOM_PERCENT: (u32, u32) = (200, 150);
+/// Pictures in percent of those wanted, below which an end counts as slow.
+const SLOW_PERCENT: (u32, u32) = (70, 85);
+/// Long enough to count them.
+const PACE_OVER: Duration = Duration::from_secs(2);
+/// Reports within that time, and more.
+const REPORTS_MAX: usize = 32;
 /// Reports come each 250 ms; two may get lost.
 const SILENCE: Duration = Duration::from_millis(800);
 /// As fast as figures can be read.
@@ -222,15 +289,25 @@ mod tests {
         bytes_sent: 0,
     };
 
+    /// Too few reports come for pictures to be counted.
+    const FLUENT: Pictures = Pictures { received: 0, shown: 30.0 };
+
     /// The reasons shown while reports come each 250 ms.
     fn told(reports: &[LinkReport]) -> Vec<Reason> {
+        told_of(reports, 30, 30.0)
+    }
+
+    /// The same with so many pictures a second.
+    fn told_of(reports: &[LinkReport], per_s: u64, shown: f32) -> Vec<Reason> {
         let (mut why, start) = (Why::default(), Instant::now());
         let mut at = start;
         reports
             .iter()
-            .map(|report| {
+            .zip(1..)
+            .map(|(report, n)| {
                 at += Duration::from_millis(250);
-                why.handle_report(report, None, at);
+                let pictures = Pictures { received: n * per_s / 4, shown };
+                why.handle_report(report, None, pictures, at);
                 why.look(at).expect("a report came").reason
             })
             .collect()
@@ -241,9 +318,24 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_is_too_slow_is_told_and_what_is_skipped_for_the_link_is_not_its_fault() {
+        let last = |report: LinkReport, per_s, shown| *told_of(&[report; 40], per_s, shown).last().unwrap();
+        assert_eq!(last(CLEAR, 20, 20.0), Reason::SlowRobot);
+        assert_eq!(last(CLEAR, 22, 22.0), Reason::Clear);
+        assert_eq!(last(LinkReport { skipped: 10, ..CLEAR }, 20, 20.0), Reason::Clear);
+        assert_eq!(last(CLEAR, 30, 20.0), Reason::SlowDesk);
+        assert_eq!(last(CLEAR, 8, 4.0), Reason::SlowRobot, "nearer to the source");
+        assert_eq!(last(LinkReport { loss_permille: 30, ..CLEAR }, 8, 8.0), Reason::Loss);
+        let still = LinkReport { rung: Rung::default(), ..CLEAR };
+        assert_ne!(last(still, 0, 0.0), Reason::SlowRobot, "no pictures are wanted");
+        // Not before they could be counted.
+        assert!(told_of(&[CLEAR; 8], 8, 8.0).iter().all(|reason| *reason == Reason::Clear));
+    }
+
+    #[test]
     fn what_comes_by_second_connections_is_paid_for_too() {
         let (mut why, now) = (Why::default(), Instant::now());
-        why.handle_report(&LinkReport { sent_kbps: 800, bytes_sent: 5000, ..CLEAR }, None, now);
+        why.handle_report(&LinkReport { sent_kbps: 800, bytes_sent: 5000, ..CLEAR }, None, FLUENT, now);
         let mut data = |bytes, rate| {
             why.handle_beside(bytes, rate);
             why.look(now).unwrap().data
@@ -357,7 +449,7 @@ mod tests {
         for i in 0..8 {
             let now = start + Duration::from_millis(250 * i);
             let report = LinkReport { queue_ms: 80 + i as u16, ..CLEAR };
-            why.handle_report(&report, None, now);
+            why.handle_report(&report, None, FLUENT, now);
             sentences.push(why.look(now).unwrap().sentence);
         }
         sentences.dedup();
@@ -371,7 +463,7 @@ mod tests {
     fn missing_reports_mean_that_the_link_stands_still() {
         let (mut why, start) = (Why::default(), Instant::now());
         assert_eq!(why.look(start), None);
-        why.handle_report(&CLEAR, None, start);
+        why.handle_report(&CLEAR, None, FLUENT, start);
         let said = |ms: u64| why.look(start + Duration::from_millis(ms)).unwrap().sentence;
         assert_eq!(said(799), "Clear: the picture has all it needs.");
         assert_eq!(said(800), "The link stands still for 0.8 s.");
@@ -382,13 +474,13 @@ mod tests {
     fn data_is_counted_over_connections_and_late_reports_count_nothing() {
         let (mut why, now) = (Why::default(), Instant::now());
         let sent = |bytes_sent, sent_kbps| LinkReport { bytes_sent, sent_kbps, ..CLEAR };
-        why.handle_report(&sent(5000, 800), None, now);
+        why.handle_report(&sent(5000, 800), None, FLUENT, now);
         assert_eq!(why.look(now).unwrap().data, Data { bytes: 5000, per_hour: 360e6 }, "0.8 Mbit/s");
-        why.handle_report(&sent(4000, 9000), None, now);
+        why.handle_report(&sent(4000, 9000), None, FLUENT, now);
         assert_eq!(why.look(now).unwrap().data, Data { bytes: 5000, per_hour: 360e6 });
         why.handle_connection();
         assert_eq!(why.look(now), None);
-        why.handle_report(&sent(1000, 800), None, now);
+        why.handle_report(&sent(1000, 800), None, FLUENT, now);
         assert_eq!(why.look(now).unwrap().data.bytes, 6000);
     }
 

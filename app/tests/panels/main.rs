@@ -55,12 +55,13 @@ fn drive_screen_cannot_be_mistaken_for_live_when_it_is_not() {
     check(&["drive-slow", "drive-frozen", "drive-lost", "drive-estop"], Theme::Dark);
 }
 
-const LINK: [&str; 7] = [
+const LINK: [&str; 8] = [
     "drive-link-clear",
     "drive-link-economy",
     "drive-link-narrow",
     "drive-link-lossy",
     "drive-link-relay",
+    "drive-link-slow",
     "drive-link-two-paths",
     "drive-link-still",
 ];

@@ -7,6 +7,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::Initiative;
+
 /// From the notice of silence to the search: consent (RFC 7675) is lost after 2.5 s, and the engine notices at 1.5 s.
 const SEARCH_AFTER: Duration = Duration::from_secs(1);
 /// Between two searches. The side that did not make the first offer waits for half of it longer: the other one will.
@@ -50,9 +52,12 @@ pub(crate) enum Due {
 }
 
 impl Silence {
-    /// Of a connection whose first offer this side made, or not.
-    pub(crate) fn new(offered: bool) -> Self {
-        let patience = if offered { SEARCH_AFTER } else { SEARCH_AFTER + SEARCH_AGAIN / 2 };
+    /// Of a connection of which this side has made the first offer or not.
+    pub(crate) fn new(initiative: Initiative) -> Self {
+        let patience = match initiative {
+            Initiative::Offer => SEARCH_AFTER,
+            Initiative::Answer => SEARCH_AFTER + SEARCH_AGAIN / 2,
+        };
         Self { patience, since: None }
     }
 
@@ -110,13 +115,11 @@ impl Silence {
 mod tests {
     use super::*;
 
-    const OFFERED: bool = true;
-
     /// What becomes due in 7 s of silence, when in ms; the peer answers each question that comes at `heard` or later,
     /// after 100 ms.
-    fn course(offered: bool, heard: Option<u64>) -> Vec<(u64, Due)> {
+    fn course(initiative: Initiative, heard: Option<u64>) -> Vec<(u64, Due)> {
         let start = Instant::now();
-        let mut silence = Silence::new(offered);
+        let mut silence = Silence::new(initiative);
         silence.begin(start);
         let (mut found, mut answer) = (Vec::new(), None);
         for ms in 0..7000 {
@@ -143,18 +146,18 @@ mod tests {
 
     #[test]
     fn a_peer_that_answers_by_the_server_is_sought_on_other_paths_one_second_after_the_notice() {
-        assert_eq!(searches(&course(OFFERED, Some(0))), [1000, 3500, 6000]);
-        assert_eq!(searches(&course(!OFFERED, Some(0))), [2250, 4750]);
+        assert_eq!(searches(&course(Initiative::Offer, Some(0))), [1000, 3500, 6000]);
+        assert_eq!(searches(&course(Initiative::Answer, Some(0))), [2250, 4750]);
     }
 
     #[test]
     fn a_peer_that_answers_late_has_a_moment_to_be_heard_by_the_old_path() {
-        assert_eq!(searches(&course(OFFERED, Some(2500))), [3500, 6000]);
+        assert_eq!(searches(&course(Initiative::Offer, Some(2500))), [3500, 6000]);
     }
 
     #[test]
     fn without_an_answer_the_path_is_kept_for_as_long_as_a_link_may_be_gone() {
-        let course = course(OFFERED, None);
+        let course = course(Initiative::Offer, None);
         assert_eq!(searches(&course), [4500]);
         let asked: Vec<u64> = course.iter().filter(|(_, due)| *due == Due::Ask).map(|&(ms, _)| ms).collect();
         assert_eq!(asked, [0, 1000, 2000, 3000, 4000, 5000, 6000]);
@@ -163,14 +166,14 @@ mod tests {
     #[test]
     fn whatever_is_answered_the_connection_ends_after_six_and_a_half_seconds() {
         for heard in [None, Some(0), Some(2500)] {
-            assert_eq!(course(OFFERED, heard).last(), Some(&(6500, Due::GiveUp)), "{heard:?}");
+            assert_eq!(course(Initiative::Offer, heard).last(), Some(&(6500, Due::GiveUp)), "{heard:?}");
         }
     }
 
     #[test]
     fn a_peer_that_is_heard_again_is_left_alone_and_the_next_silence_begins_anew() {
         let start = Instant::now();
-        let mut silence = Silence::new(OFFERED);
+        let mut silence = Silence::new(Initiative::Offer);
         silence.handle_answer(start);
         assert_eq!((silence.poll_timeout(), silence.poll(start)), (None, None));
         silence.begin(start);

@@ -186,7 +186,7 @@ impl<'a> Task<'a> {
             addresses,
             footing,
             has_path: false,
-            silence: Silence::new(config.initiative == Initiative::Offer),
+            silence: Silence::new(config.initiative),
         };
         if config.initiative == Initiative::Offer
             && let Err(failure) = task.offer(Restart::No).await

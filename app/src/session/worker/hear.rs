@@ -19,6 +19,7 @@ use crate::session::hands::{self, lock};
 use crate::session::plan;
 use crate::session::problem;
 use crate::session::status::Stage;
+use crate::session::why::Pictures;
 
 impl Worker {
     pub(super) fn handle_signaling(&mut self, event: signaling::Event, now: Instant) {
@@ -213,7 +214,11 @@ impl Worker {
             return self.handle_outline(&outline);
         }
         if let Ok(report) = LinkReport::decode(data) {
-            return self.change(|status| status.why.handle_report(&report, status.stats.pair, now));
+            let shown = lock(&self.shared.figures).fps(now);
+            return self.change(|status| {
+                let pictures = Pictures { received: status.stats.frames_received, shown };
+                status.why.handle_report(&report, status.stats.pair, pictures, now);
+            });
         }
         if let Ok(counts) = PathCounts::decode(data) {
             return self.change(|status| status.came_first = counts);
