@@ -32,10 +32,10 @@ fn over_two_megabits_a_second_the_picture_stays_fresh_and_commands_arrive() {
 
 #[test]
 fn a_link_that_is_gone_for_four_seconds_keeps_its_path_and_brings_a_fresh_picture_when_it_is_back() {
-    let gone = ["--rate", "2M,0@5,2M@9", "--back-rate", "20M,0@5,20M@9"];
-    let Some(run) = Run::over(&gone, 12) else { return };
+    let gone = ["--rate", "2M,0@8,2M@12", "--back-rate", "20M,0@8,20M@12"];
+    let Some(run) = Run::over(&gone, 16) else { return };
     let heard = Hearing { zero_unix_us: run.link.zero_unix_us }.logs(&run.said, "");
-    let back = VirtualTime::from_ms(9000);
+    let back = VirtualTime::from_ms(12_000);
     let fresh =
         heard.shown.iter().find(|shown| shown.captured >= back).expect("pictures after the link's return");
     let waited = fresh.at.since(back);
