@@ -310,9 +310,9 @@ mod tests {
     #[test]
     fn a_link_is_used_from_the_end_of_the_first_second_that_used_it() {
         let rises = |at: f64| run(3_000.0, move |second| if second < at { 1_000.0 } else { 2_700.0 });
-        assert_eq!(met(&steady(&rises(5.9))), [true; 5]);
-        assert_eq!(met(&steady(&rises(8.0))), [false, true, true, true, true]);
-        assert_eq!(met(&steady(&run(3_000.0, |_| 2_500.0))), [false, false, true, true, true]);
+        assert_eq!(met(&steady_driving(&rises(5.9))), [true; 5]);
+        assert_eq!(met(&steady_driving(&rises(8.0))), [false, true, true, true, true]);
+        assert_eq!(met(&steady_driving(&run(3_000.0, |_| 2_500.0))), [false, false, true, true, true]);
         // What may not be sent is not capacity.
         assert_eq!(used(&run(9_000.0, |_| 2_000.0), 0.0, 48_000.0), 0.5);
     }

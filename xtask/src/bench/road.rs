@@ -15,9 +15,9 @@ use crate::process::Running;
 use crate::{build, packages};
 
 /// Before this the programs connect, in seconds of the link.
-const CONNECT_S: u32 = 2;
+pub(super) const CONNECT_S: u32 = 2;
 /// And this is left out of every figure.
-const LEFT_OUT_S: u32 = 3;
+pub(super) const LEFT_OUT_S: u32 = 3;
 /// Most that anybody may send.
 pub(super) const MAX_KBPS: u32 = 4000;
 /// Pinned, so that a run tomorrow is the run of today.
