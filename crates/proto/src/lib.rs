@@ -8,6 +8,5 @@ pub mod control;
 pub mod rate;
 pub mod rtp;
 pub mod signaling;
-pub mod switch;
 pub mod turn_stream;
 pub mod video;
