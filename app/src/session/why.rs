@@ -85,6 +85,12 @@ impl Why {
             return;
         }
         self.told = report.bytes_sent;
+        let is_still = u32::from(report.stall_ms) >= STILL_MS.1;
+        let is_first = self.newest.is_none_or(|newest| now.saturating_duration_since(newest.at) >= SILENCE);
+        if is_still || is_first {
+            // What an outage kept back is neither end's slowness.
+            self.received.clear();
+        }
         self.count(pictures, now);
         self.data.bytes = self.before + self.told;
         let per_hour = f64::from(report.sent_kbps) * 125.0 * 3600.0;
@@ -328,6 +334,10 @@ mod tests {
         assert_eq!(last(LinkReport { loss_permille: 30, ..CLEAR }, 8, 8.0), Reason::Loss);
         let still = LinkReport { rung: Rung::default(), ..CLEAR };
         assert_ne!(last(still, 0, 0.0), Reason::SlowRobot, "no pictures are wanted");
+        // What an outage kept back is neither end's slowness.
+        let stall = LinkReport { stall_ms: 900, ..CLEAR };
+        let outage = [[CLEAR; 12], [stall; 12], [CLEAR; 12]].concat();
+        assert!(told_of(&outage, 8, 8.0)[12..32].iter().all(|reason| *reason != Reason::SlowRobot));
         // Not before they could be counted.
         assert!(told_of(&[CLEAR; 8], 8, 8.0).iter().all(|reason| *reason == Reason::Clear));
     }
