@@ -3,6 +3,7 @@
 //! `session` fills a [`Model`] just before each paint and executes the [`Command`]s that the paint returned. Nothing
 //! here waits, decodes or looks at a clock: every age is already a `Duration` when it arrives.
 
+pub mod call;
 pub mod command;
 pub mod connect;
 pub mod drive;
@@ -12,6 +13,7 @@ pub mod lobby;
 pub mod settings;
 pub mod stats;
 
+pub use call::Call;
 pub use command::Command;
 pub use connect::Connect;
 pub use drive::Drive;
@@ -27,6 +29,10 @@ pub struct Model {
     pub connect: Connect,
     /// The drive screen; present from the moment a connect command is accepted until disconnected.
     pub drive: Option<Drive>,
+    /// The screen before a call; it goes when the room is joined.
+    pub prejoin: Option<call::PreJoin>,
+    /// The call screen; present from the room joined until left.
+    pub call: Option<Call>,
     /// Devices, live axes and mapping.
     pub gamepad: Gamepad,
     /// The settings in force.

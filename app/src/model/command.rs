@@ -17,6 +17,8 @@ pub enum Command {
     Look(Place),
     /// Stop looking for robots.
     LookAway,
+    /// Something about a call.
+    Call(super::call::Command),
     /// Forget a recent target.
     ForgetRecent(Target),
     /// The arm control on screen went down: it counts like the arm button of a device (`input::hold`).

@@ -418,6 +418,7 @@ impl Backend for Desk {
             }
             Command::Look(place) => self.look(place),
             Command::LookAway => self.lookout = None,
+            Command::Call(_) => {}
             Command::ForgetRecent(target) => {
                 let mut settings = Settings::clone(&self.settings);
                 settings.recent.retain(|r| r.server != target.server || r.room != target.room);

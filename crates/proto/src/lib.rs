@@ -3,6 +3,7 @@
 
 pub mod age;
 pub mod anchor;
+pub mod call;
 pub mod clock;
 pub mod control;
 pub mod rate;
