@@ -8,6 +8,7 @@
 //! * [`nat`]: robots and apps behind address translation, between network namespaces
 //! * [`drive`]: a driver, a rival, a signalling server, the robot's two processes and a car, with faults and an
 //!   oracle that watches every pulse
+//! * [`program`]: the built programs, started by tests
 //! * [`video`]: a camera's pictures over a cellular link, under the real rate control and repair
 //!
 //! Everything a world does follows from its seed. Nothing here reads a clock but the emulator, and the one `Instant` that
@@ -18,4 +19,5 @@ pub mod drive;
 pub mod emulator;
 pub mod link;
 pub mod nat;
+pub mod program;
 pub mod video;

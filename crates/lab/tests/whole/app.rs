@@ -12,7 +12,7 @@ use farwheel_robot::drive::pulse_log;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Program, binary, wait_for};
+use farwheel_lab::program::{Program, binary, wait_for};
 
 #[test]
 fn a_robot_that_was_restarted_is_driven_again_but_never_by_the_stick_that_was_held() {

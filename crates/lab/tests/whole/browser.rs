@@ -8,7 +8,7 @@ use std::process::Command;
 
 use farwheel_lab::emulator::Namespace;
 
-use crate::harness::{Program, binary};
+use farwheel_lab::program::{Program, binary};
 
 #[test]
 fn chromium_shows_the_robots_video_and_drives_its_car() {

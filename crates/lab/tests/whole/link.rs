@@ -6,7 +6,7 @@ use farwheel_lab::clock::VirtualTime;
 use farwheel_lab::emulator::{Hearing, Log, obstacle};
 use serde_json::Value;
 
-use crate::harness::{Program, binary};
+use farwheel_lab::program::{Program, binary};
 
 #[test]
 fn over_two_megabits_a_second_the_picture_stays_fresh_and_commands_arrive() {

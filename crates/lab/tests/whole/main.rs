@@ -4,7 +4,6 @@
 
 mod app;
 mod browser;
-mod harness;
 mod link;
 mod nat;
 mod two_paths;

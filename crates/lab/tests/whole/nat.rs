@@ -6,7 +6,7 @@ use std::time::Duration;
 use farwheel_lab::nat::{Internet, Kind, Meeting, Programs, Site, Stage, Way, obstacle};
 use tempfile::TempDir;
 
-use crate::harness::binary;
+use farwheel_lab::program::binary;
 
 #[test]
 fn every_pair_of_nats_connects_by_its_best_way() {

@@ -11,7 +11,7 @@ use farwheel_robot::drive::pulse_log;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Program, binary, wait_for};
+use farwheel_lab::program::{Program, binary, wait_for};
 
 #[test]
 fn on_two_paths_commands_arrive_while_one_of_them_stands_still_and_none_counts_twice() {

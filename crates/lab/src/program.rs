@@ -7,9 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// A started program; ended when dropped.
-pub(crate) struct Program {
+pub struct Program {
     child: Child,
     name: String,
+    patience: Duration,
     /// Lines of standard error and, unless it is taken as bytes, of standard output.
     lines: Receiver<String>,
     said: Vec<String>,
@@ -17,7 +18,10 @@ pub(crate) struct Program {
 
 impl Program {
     /// Starts it; both outputs are read as lines.
-    pub(crate) fn start(mut command: Command) -> Self {
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(mut command: Command) -> Self {
         command.stdout(Stdio::piped());
         let mut program = Self::start_piped(command);
         let out = program.child.stdout.take().expect("its output is piped");
@@ -29,7 +33,10 @@ impl Program {
     }
 
     /// Starts it with an output of bytes.
-    pub(crate) fn start_with_output(mut command: Command) -> (Self, ChildStdout) {
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with_output(mut command: Command) -> (Self, ChildStdout) {
         command.stdout(Stdio::piped());
         let mut program = Self::start_piped(command);
         let out = program.child.stdout.take().expect("its output is piped");
@@ -45,12 +52,22 @@ impl Program {
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let (send, lines) = channel();
         read_lines(child.stderr.take().expect("its errors are piped"), send);
-        Self { child, name, lines, said: Vec::new() }
+        Self { child, name, patience: PATIENCE, lines, said: Vec::new() }
+    }
+
+    /// Gives it so long for whatever is waited for; on an emulated machine all takes longer.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Waits for a line with `mark` in it that was not waited for before; gives what follows the mark.
-    pub(crate) fn wait_line(&mut self, mark: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+    ///
+    /// # Panics
+    /// When it does not come, with what the program said.
+    pub fn wait_line(&mut self, mark: &str) -> String {
+        let deadline = Instant::now() + self.patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
@@ -73,26 +90,38 @@ impl Program {
     }
 
     /// Passes over what was said up to now.
-    pub(crate) fn catch_up(&mut self) {
+    pub fn catch_up(&mut self) {
         self.said.extend(self.lines.try_iter());
     }
 
     /// Waits for the end; gives how it ended and all it said.
-    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
-        let status = wait_for("the program to end", || self.child.try_wait().unwrap());
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let status = wait_within(self.patience, "the program to end", || {
+            self.child.try_wait().expect("the child is ours")
+        });
         self.said.extend(self.lines.iter());
         (status, self.said.join("\n"))
     }
 
     /// Ends it without a chance to tidy up.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the child is ours");
+        self.child.wait().expect("the child is ours");
     }
 
     /// Asks it to end.
-    pub(crate) fn terminate(&self) {
-        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn terminate(&self) {
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        assert!(asked.is_ok_and(|status| status.success()), "{} could not be asked to end", self.name);
     }
 }
 
@@ -130,27 +159,36 @@ fn read_lines(from: impl Read + Send + 'static, to: std::sync::mpsc::Sender<Stri
 ///
 /// # Panics
 /// When it does not, with `what` was awaited.
-pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE, what, condition)
+}
+
+/// Waits until `condition` gives something, for as long as `patience`.
+///
+/// # Panics
+/// When it does not, with `what` was awaited.
+pub fn wait_within<T>(patience: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(Instant::now() < deadline, "waited {} s for {what}", PATIENCE.as_secs());
+        assert!(Instant::now() < deadline, "waited {} s for {what}", patience.as_secs());
         std::thread::sleep(POLL);
     }
 }
 
-/// A program that was built beside this test.
-pub(crate) fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let folder = test.ancestors().nth(2).expect("tests are in the folder deps beside the programs");
-    let path = folder.join(name);
-    assert!(path.exists(), "{} is not built: run `cargo build --workspace` first", path.display());
-    path
+/// A program that was built beside this one; a test lies in a folder below.
+///
+/// # Panics
+/// When it is not built.
+pub fn binary(name: &str) -> PathBuf {
+    let this = std::env::current_exe().expect("a program knows its own path");
+    let found = this.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not built: run `cargo build --workspace` first"))
 }
 
 /// Longest wait for anything; a condition that takes so long will not come true.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 const GRACE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(2);
