@@ -9,5 +9,6 @@ pub mod control;
 pub mod rate;
 pub mod rtp;
 pub mod signaling;
+pub mod sound;
 pub mod turn_stream;
 pub mod video;
