@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::signaling::PeerId;
 use crate::video::Size;
 
 /// Longest name shown to others, in characters; longer ones are cut.
@@ -22,15 +23,21 @@ pub enum Message {
     Want(Want),
     /// A moderator asks the other one to mute itself.
     MuteRequest,
+    /// Last: this caller leaves.
+    Goodbye,
 }
 
-/// Who is there.
+/// Who is there; told again when the id at the server is another one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
     /// Name to show, at most [`NAME_CHARS_MAX`] characters.
     pub name: String,
     /// Version of the program.
     pub version: String,
+    /// What the signalling server calls it at the moment. A server that has forgotten its sessions gives other ids, while
+    /// the connections stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<PeerId>,
 }
 
 /// What a caller sends and does.
@@ -101,7 +108,7 @@ impl Message {
     }
 
     /// The `type` of every message.
-    pub const TYPES: [&'static str; 4] = ["hello", "state", "want", "mute_request"];
+    pub const TYPES: [&'static str; 5] = ["hello", "state", "want", "mute_request", "goodbye"];
 }
 
 #[cfg(test)]
@@ -112,10 +119,12 @@ mod tests {
     fn a_message_survives_the_wire_and_an_unknown_one_is_skipped() {
         let want = Want { camera: Some(Tile { width: 640, height: 360 }), screen: None };
         for message in [
-            Message::Hello(Hello { name: "Ada".into(), version: "0.1.0".into() }),
+            Message::Hello(Hello { name: "Ada".into(), version: "0.1.0".into(), id: None }),
+            Message::Hello(Hello { name: "Bob".into(), version: "0.2.0".into(), id: Some(PeerId::new(7)) }),
             Message::State(State { camera: true, ..State::default() }),
             Message::Want(want),
             Message::MuteRequest,
+            Message::Goodbye,
         ] {
             assert_eq!(Message::decode(&message.encode()).expect("own message"), Some(message));
         }
