@@ -1,5 +1,8 @@
 //! Calls between people: what callers tell each other, and the cores that a call is made of.
 
+pub mod mesh;
 pub mod message;
+#[cfg(test)]
+mod test;
 
 pub use message::{Hello, Message, State, Tile, Want};
