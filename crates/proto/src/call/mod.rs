@@ -1,5 +1,6 @@
 //! Calls between people: what callers tell each other, and the cores that a call is made of.
 
+pub mod layers;
 pub mod mesh;
 pub mod message;
 #[cfg(test)]
