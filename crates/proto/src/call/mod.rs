@@ -3,6 +3,7 @@
 pub mod layers;
 pub mod mesh;
 pub mod message;
+pub mod quality;
 #[cfg(test)]
 mod test;
 
