@@ -8,6 +8,7 @@ pub mod command;
 pub mod connect;
 pub mod drive;
 pub mod gamepad;
+pub mod invitation;
 pub mod link;
 pub mod lobby;
 pub mod settings;
