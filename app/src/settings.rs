@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::input::fit;
 use crate::input::keyboard::Rates;
 use crate::input::profile::Profile;
-use crate::model::settings::{Paths, View};
+use crate::model::settings::{Calling, Paths, View};
 
 /// Version of the file's layout; a file with a higher one comes from a newer app.
 pub const VERSION: u32 = 1;
@@ -65,6 +65,8 @@ pub struct Settings {
     pub control_paths: Paths,
     /// Units, video and what the drive screen shows.
     pub view: View,
+    /// How the user calls.
+    pub call: Calling,
     /// How keys become sticks.
     pub keyboard: Rates,
     /// Rooms joined before, newest first.
@@ -88,6 +90,7 @@ impl Default for Settings {
             economy: false,
             control_paths: Paths::default(),
             view: View::default(),
+            call: Calling::default(),
             keyboard: Rates::default(),
             recent: Vec::new(),
             profiles: BTreeMap::new(),

@@ -20,6 +20,7 @@ use std::sync::Arc;
 pub use app::{Options, run};
 pub use window::{Page, Window};
 
+use crate::model::call::Source;
 use crate::model::{Command, Model};
 use crate::render::slot::Slot;
 
@@ -36,6 +37,13 @@ pub trait Backend {
 
     /// Where decoded pictures arrive.
     fn pictures(&self) -> &Slot;
+
+    /// Where decoded pictures of a call arrive, while there are any of this source. The slot asks for its paints
+    /// itself: whoever fills it gives it what [`Backend::on_change`] gave.
+    fn call_picture(&self, source: Source) -> Option<Slot> {
+        let _ = source;
+        None
+    }
 
     /// Gives the session a way to ask for a paint, such as after a link state change.
     fn on_change(&mut self, wake: Arc<dyn Fn() + Send + Sync>);

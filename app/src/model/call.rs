@@ -253,6 +253,8 @@ pub struct File {
     pub name: String,
     /// Its size in bytes.
     pub size: u64,
+    /// How long ago it was offered; puts it between the lines of the chat.
+    pub ago: Duration,
     /// How far it is.
     pub progress: Progress,
 }

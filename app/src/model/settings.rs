@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::call::Cleaning;
+
 /// How the user wants things shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -97,4 +99,58 @@ impl Default for Hud {
     fn default() -> Self {
         Self { speed: true, link: true, why: true, vehicle: true, laps: true, map: true }
     }
+}
+
+/// How the user calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Calling {
+    /// The camera by its name; without one, or while it is not plugged in, the system's first.
+    pub camera: Option<String>,
+    /// The microphone, likewise.
+    pub microphone: Option<String>,
+    /// The loudspeaker or headphones, likewise.
+    pub speaker: Option<String>,
+    /// How sound is cleaned.
+    pub cleaning: Cleaning,
+    /// The key that lets the voice through while muted and keeps it back while not.
+    pub talk_key: TalkKey,
+    /// The own picture is shown as in a mirror; others see it as it is.
+    pub mirror: bool,
+    /// How pictures of cameras fill their tiles.
+    pub fit: Fit,
+    /// Cameras are sent and asked for small, so that a data plan lasts longer.
+    pub low_data: bool,
+    /// Connections go by a relay only, so that the others do not learn this computer's address; for connections made
+    /// from then on.
+    pub relay_only: bool,
+}
+
+impl Default for Calling {
+    fn default() -> Self {
+        Self {
+            camera: None,
+            microphone: None,
+            speaker: None,
+            cleaning: Cleaning::default(),
+            talk_key: TalkKey::default(),
+            mirror: true,
+            fit: Fit::Fill,
+            low_data: false,
+            relay_only: false,
+        }
+    }
+}
+
+/// The key that is held to talk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TalkKey {
+    /// The space bar.
+    #[default]
+    Space,
+    /// The key left of 1.
+    Backtick,
+    /// F8.
+    F8,
 }
