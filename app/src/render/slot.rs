@@ -1,5 +1,6 @@
 //! The newest decoded picture, on its way to the window.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -41,16 +42,33 @@ struct Inner {
     wake: Option<Wake>,
 }
 
+/// Names a slot for as long as the program runs; the renderer keeps textures under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SlotId(u64);
+
 /// Slot between the decode thread and the window: newest wins, neither side waits for the other.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Slot {
+    id: SlotId,
     inner: Arc<Mutex<Inner>>,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self { id: SlotId(NEXT.fetch_add(1, Ordering::Relaxed)), inner: Arc::default() }
+    }
 }
 
 impl Slot {
     /// An empty slot; clones share it.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Its name; clones share it.
+    pub const fn id(&self) -> SlotId {
+        self.id
     }
 
     /// Sets what is called after each [`Slot::put`], such as a repaint request; called without the lock.

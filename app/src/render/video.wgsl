@@ -7,6 +7,10 @@ struct Params {
     size: vec4<f32>,
     // Saturation, brightness, bicubic (0 or 1), linear output (0 or 1).
     look: vec4<f32>,
+    // Part of the picture on screen that fills the viewport: left, top, width, height in pixels.
+    seen: vec4<f32>,
+    // Width and height of the whole picture on screen, radius of its corners, in pixels.
+    shape: vec4<f32>,
 };
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -18,6 +22,7 @@ struct Params {
 struct Corner {
     @builtin(position) position: vec4<f32>,
     @location(0) uv: vec2<f32>,
+    @location(1) at: vec2<f32>,
 };
 
 // One triangle that covers the viewport.
@@ -27,6 +32,7 @@ fn vs_main(@builtin(vertex_index) index: u32) -> Corner {
     var out: Corner;
     out.position = vec4<f32>(at.x * 2.0 - 1.0, 1.0 - at.y * 2.0, 0.0, 1.0);
     out.uv = params.crop.xy + at * params.crop.zw;
+    out.at = params.seen.xy + at * params.seen.zw;
     return out;
 }
 
@@ -56,16 +62,15 @@ fn luma_bicubic(uv: vec2<f32>) -> f32 {
     return sum;
 }
 
-@fragment
-fn fs_main(in: Corner) -> @location(0) vec4<f32> {
+fn colour(uv: vec2<f32>) -> vec3<f32> {
     var y: f32;
     if (params.look.z > 0.5) {
-        y = luma_bicubic(in.uv);
+        y = luma_bicubic(uv);
     } else {
-        y = textureSampleLevel(plane_y, linear_sampler, in.uv, 0.0).r;
+        y = textureSampleLevel(plane_y, linear_sampler, uv, 0.0).r;
     }
-    let u = textureSampleLevel(plane_u, linear_sampler, in.uv, 0.0).r - 128.0 / 255.0;
-    let v = textureSampleLevel(plane_v, linear_sampler, in.uv, 0.0).r - 128.0 / 255.0;
+    let u = textureSampleLevel(plane_u, linear_sampler, uv, 0.0).r - 128.0 / 255.0;
+    let v = textureSampleLevel(plane_v, linear_sampler, uv, 0.0).r - 128.0 / 255.0;
     // ITU-R BT.601-7: luma 16..235, chroma 16..240.
     let l = (y - 16.0 / 255.0) * (255.0 / 219.0);
     let cb = u * (255.0 / 224.0) * params.look.x;
@@ -74,5 +79,21 @@ fn fs_main(in: Corner) -> @location(0) vec4<f32> {
     let shown = clamp(rgb, vec3(0.0), vec3(1.0)) * params.look.y;
     // The other shapes of the window are blended in gamma space; a target that encodes sRGB itself wants linear values.
     let linear = select(shown / 12.92, pow((shown + 0.055) / 1.055, vec3(2.4)), shown > vec3(0.04045));
-    return vec4<f32>(select(shown, linear, params.look.w > 0.5), 1.0);
+    return select(shown, linear, params.look.w > 0.5);
+}
+
+@fragment
+fn fs_square(in: Corner) -> @location(0) vec4<f32> {
+    return vec4<f32>(colour(in.uv), 1.0);
+}
+
+// Distance to the outline with round corners, half a pixel of which is smoothed on either side.
+@fragment
+fn fs_rounded(in: Corner) -> @location(0) vec4<f32> {
+    let half = params.shape.xy * 0.5;
+    let radius = min(params.shape.z, min(half.x, half.y));
+    let corner = abs(in.at - half) - half + radius;
+    let distance = length(max(corner, vec2(0.0))) + min(max(corner.x, corner.y), 0.0) - radius;
+    let cover = clamp(0.5 - distance, 0.0, 1.0);
+    return vec4<f32>(colour(in.uv) * cover, cover);
 }
