@@ -95,6 +95,31 @@ pub(crate) fn measured(profile: Profile) -> Result<Measured> {
     Ok(Measured { programs: Binaries::of(profile)?, texture, upload, emulator, report })
 }
 
+/// Builds the programs and what tries them against real drivers.
+///
+/// # Errors
+/// If cargo fails.
+pub(crate) fn device_guest() -> Result<PathBuf> {
+    let mut args = vec!["build", "--locked", "--workspace"];
+    args.extend(["--bin", "farwheel", "--bin", "farwheel-robot", "--bin", "farwheel-signaling"]);
+    args.extend(["--bin", "device_guest"]);
+    cargo(&args)?;
+    Ok(Profile::Dev.folder()?.join("device_guest"))
+}
+
+/// Runs a command without its output, unless it fails.
+///
+/// # Errors
+/// If it can't be started or fails, with what it said.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}").replace('"', "");
+    let out = command.output().with_context(|| format!("start {shown}"))?;
+    if !out.status.success() {
+        bail!("`{shown}` ended with {}: {}", out.status, String::from_utf8_lossy(&out.stderr).trim());
+    }
+    Ok(())
+}
+
 /// Runs cargo at the workspace's root.
 ///
 /// # Errors

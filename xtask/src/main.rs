@@ -1,9 +1,10 @@
 //! Everything a developer or a newcomer runs, behind one command: `cargo xtask demo`, `cargo xtask test`,
-//! `cargo xtask bench`, `cargo xtask tidy`. Depends on nothing of the workspace, so it builds on a bare machine.
+//! `cargo xtask bench`, `cargo xtask device-test`, `cargo xtask tidy`. Depends on nothing of the workspace, so it builds on a bare machine.
 
 mod bench;
 mod build;
 mod demo;
+mod device;
 mod held;
 mod packages;
 mod process;
@@ -31,6 +32,8 @@ enum Command {
     Test(test::Args),
     /// Measure, beside peers on the same machine.
     Bench(bench::Args),
+    /// Try real drivers (camera, sound, gamepad) in an emulated machine that has such devices.
+    DeviceTest(device::Args),
     /// Check crate edges, licences, file lengths and documents without building.
     Tidy,
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::DeviceTest(args) => device::run(&args),
         Command::Tidy => tidy::run(),
     };
     match result {

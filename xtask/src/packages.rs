@@ -45,6 +45,12 @@ pub(crate) const TEST: Set = Set {
     names: &["chromium", "coturn", "iproute2", "nftables", "procps"],
 };
 
+/// A machine in software, what it boots with, and what finds its gamepads.
+pub(crate) const GUEST: Set = Set {
+    purpose: "start an emulated machine full of devices",
+    names: &["qemu-system-x86", "busybox-static", "kmod", "udev", "iproute2"],
+};
+
 /// GStreamer's webrtcbin with its Python bindings.
 pub(crate) const PEERS: Set = Set {
     purpose: "measure GStreamer beside us",

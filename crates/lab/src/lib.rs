@@ -6,6 +6,7 @@
 //!   trace, recorded or generated
 //! * [`emulator`]: the same links in real time, between two network namespaces
 //! * [`nat`]: robots and apps behind address translation, between network namespaces
+//! * [`device`]: real drivers, in the guest of `cargo xtask device-test`
 //! * [`drive`]: a driver, a rival, a signalling server, the robot's two processes and a car, with faults and an
 //!   oracle that watches every pulse
 //! * [`program`]: the built programs, started by tests
@@ -15,6 +16,7 @@
 //! virtual time counts from, which no result depends on.
 
 pub mod clock;
+pub mod device;
 pub mod drive;
 pub mod emulator;
 pub mod link;

@@ -164,7 +164,8 @@ fn write_initramfs(kernel: &Kernel, path: &Path) -> Result<()> {
         entries.push((NewcBuilder::new(&format!("modules/{n:02}-{base}")).mode(0o100_644), bytes));
     }
     let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
-    let inputs = entries.into_iter().zip(1..).map(|((entry, bytes), ino)| (entry.ino(ino), Cursor::new(bytes)));
+    let inputs =
+        entries.into_iter().zip(1..).map(|((entry, bytes), ino)| (entry.ino(ino), Cursor::new(bytes)));
     cpio::write_cpio(inputs, file)?;
     Ok(())
 }

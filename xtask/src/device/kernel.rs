@@ -91,7 +91,8 @@ fn order_of(index: &str, name: &str) -> Option<Vec<String>> {
         // Files may be compressed: `vivid.ko.xz`. A name may be spelt with a dash or an underscore.
         file.split('.').next().is_some_and(|stem| stem.replace('-', "_") == name.replace('-', "_"))
     };
-    let (file, needs) = index.lines().filter_map(|line| line.split_once(':')).find(|(file, _)| is_it(file))?;
+    let (file, needs) =
+        index.lines().filter_map(|line| line.split_once(':')).find(|(file, _)| is_it(file))?;
     Some(needs.split_whitespace().rev().chain([file]).map(str::to_owned).collect())
 }
 
@@ -105,7 +106,9 @@ fn package_name() -> Result<String> {
     let package = text.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
     match package {
         Some(package) if package.starts_with("linux-image-") => Ok(package.to_owned()),
-        _ => bail!("this system has no package linux-image-amd64; run `apt-get update`, or install a kernel with modules"),
+        _ => bail!(
+            "this system has no package linux-image-amd64; run `apt-get update`, or install a kernel with modules"
+        ),
     }
 }
 
