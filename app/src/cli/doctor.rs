@@ -234,8 +234,7 @@ async fn join(
     let room = format!("doctor-{}", std::process::id()).parse().expect("letters, digits and a dash");
     let config = signaling::Config {
         server: server.into(),
-        room,
-        role: Role::Viewer,
+        place: signaling::Place::room(room, Role::Viewer),
         name: "doctor".into(),
         token,
         ca,

@@ -82,8 +82,7 @@ impl Where {
     fn signaling(&self, role: Role) -> anyhow::Result<signaling::Config> {
         Ok(signaling::Config {
             server: self.server.clone(),
-            room: self.room.clone(),
-            role,
+            place: signaling::Place::room(self.room.clone(), role),
             name: self.name.clone().unwrap_or_else(crate::settings::login_name),
             token: self.token()?,
             ca: self.ca.clone(),

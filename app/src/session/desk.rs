@@ -171,11 +171,13 @@ impl Desk {
         let config = Config {
             signaling: signaling::Config {
                 server: target.server.clone(),
-                room,
-                role: match target.role {
-                    Role::Driver => signaling::Role::Driver,
-                    Role::Viewer => signaling::Role::Viewer,
-                },
+                place: signaling::Place::room(
+                    room,
+                    match target.role {
+                        Role::Driver => signaling::Role::Driver,
+                        Role::Viewer => signaling::Role::Viewer,
+                    },
+                ),
                 name: self.name(),
                 token: Some(target.token.clone()).filter(|token| !token.is_empty()),
                 ca: self.options.ca.clone(),

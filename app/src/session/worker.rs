@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use farwheel_peer::signaling::{Client, IceServer, PeerId, Role};
+use farwheel_peer::signaling::{Client, IceServer, PeerId, Place, Role};
 use farwheel_peer::{Channel, Connection, Event, Events, Manners, Signal, Video};
 use farwheel_proto::control::event::{self, Stamp};
 use farwheel_proto::video::CarTime;
@@ -38,7 +38,10 @@ pub(super) async fn run(
     mut orders: mpsc::Receiver<Order>,
 ) {
     let (client, mut signals) = Client::connect(config.signaling.clone());
-    let role = if config.signaling.role == Role::Driver { event::Role::Driver } else { event::Role::Viewer };
+    let role = match &config.signaling.place {
+        Place::Room { role: Role::Driver, .. } => event::Role::Driver,
+        Place::Room { .. } | Place::Pair { .. } => event::Role::Viewer,
+    };
     let dialogue = Dialogue::new(dialogue::Config {
         role,
         name: config.signaling.name.clone(),

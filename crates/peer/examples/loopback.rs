@@ -74,8 +74,8 @@ impl Path {
 async fn ice_servers(server: String) -> Vec<IceServer> {
     let room = "loopback".parse().expect("a name");
     let name = "loopback".to_owned();
-    let config =
-        signaling::Config { server, room, role: signaling::Role::Viewer, name, token: None, ca: None };
+    let place = signaling::Place::room(room, signaling::Role::Viewer);
+    let config = signaling::Config { server, place, name, token: None, ca: None };
     let (_client, mut events) = signaling::Client::connect(config);
     loop {
         match events.recv().await.expect("the client tries for ever") {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use farwheel_peer::signaling::{Client, Event, IceServer, Role};
+use farwheel_peer::signaling::{Client, Event, IceServer, Place, Role};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
@@ -17,8 +17,8 @@ pub(super) fn signaling(config: &Config) -> Result<Vec<Item>> {
     const NAME: &str = "signalling";
     let mut settings = Settings::new(config).signaling;
     // Not the robot's own room: drivers there would connect to this check.
-    settings.room = format!("check-{:016x}", rand::random::<u64>()).parse().expect("a valid room name");
-    settings.role = Role::Robot;
+    let room = format!("check-{:016x}", rand::random::<u64>()).parse().expect("a valid room name");
+    settings.place = Place::room(room, Role::Robot);
     let server = settings.server.clone();
     block_on(async {
         let start = Instant::now();

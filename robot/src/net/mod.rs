@@ -35,8 +35,7 @@ impl Settings {
         Self {
             signaling: signaling::Config {
                 server: config.signaling.server.clone(),
-                room: config.signaling.room.clone(),
-                role: signaling::Role::Robot,
+                place: signaling::Place::room(config.signaling.room.clone(), signaling::Role::Robot),
                 name: config.name.clone(),
                 token: config.signaling.token.as_ref().map(|token| token.reveal().to_owned()),
                 ca: config.signaling.ca.clone(),

@@ -164,8 +164,8 @@ impl Room {
     fn handle_signaling(&mut self, event: signaling::Event) {
         let now = Instant::now();
         match event {
-            signaling::Event::Joined { self_id, peers, ice_servers } => {
-                info!(id = %self_id, peers = peers.len(), room = %self.settings.signaling.room, "joined the room");
+            signaling::Event::Joined { self_id, peers, ice_servers, .. } => {
+                info!(id = %self_id, peers = peers.len(), room = %self.settings.signaling.place.name(), "joined the room");
                 if peers.iter().any(|peer| peer.role == signaling::Role::Robot && peer.connected) {
                     warn!("another robot is in this room; drivers may get either");
                 }
@@ -187,7 +187,7 @@ impl Room {
                 self.roster.handle_peer_joined(peer, now);
                 self.adopt();
             }
-            signaling::Event::PeerLeft { id } => {
+            signaling::Event::PeerLeft { id, .. } => {
                 info!(peer = %id, "peer left the room");
                 self.roster.handle_peer_left(id);
             }
@@ -202,6 +202,20 @@ impl Room {
                     self.reached = Reached::Lost;
                 }
             }
+            signaling::Event::Waiting => info!("the room is locked; waiting to be let in"),
+            signaling::Event::Denied => {
+                let message = "a moderator did not let this robot in".to_owned();
+                error!(message, "signalling server does not let this robot in");
+                self.reached = Reached::Refused(Refusal { code: signaling::ErrorCode::Forbidden, message });
+            }
+            // A robot moderates nothing, takes data from the robot's own channels only, and joins no pair.
+            signaling::Event::Knock(_)
+            | signaling::Event::Locked(_)
+            | signaling::Event::MuteRequest { .. }
+            | signaling::Event::PeerChanged(_)
+            | signaling::Event::Data { .. }
+            | signaling::Event::PairFound { .. }
+            | signaling::Event::Busy => {}
             signaling::Event::Fatal(refusal) => {
                 error!(%refusal, "signalling server does not let this robot in");
                 self.reached = Reached::Refused(refusal);

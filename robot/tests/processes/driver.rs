@@ -106,8 +106,7 @@ impl Driver {
         let task = Task::new(Arc::clone(&shared));
         let config = signaling::Config {
             server: url.to_owned(),
-            room: "r".parse().unwrap(),
-            role: Role::Driver,
+            place: signaling::Place::room("r".parse().unwrap(), Role::Driver),
             name: name.to_owned(),
             token: None,
             ca: None,
@@ -259,7 +258,7 @@ impl Task {
                 _ = tick.tick() => News::Tick,
             };
             match news {
-                News::Signaling(Some(signaling::Event::Joined { self_id, peers, ice_servers })) => {
+                News::Signaling(Some(signaling::Event::Joined { self_id, peers, ice_servers, .. })) => {
                     self.own_id = Some(self_id);
                     let robot = peers.iter().find(|peer| peer.role == Role::Robot && peer.connected);
                     // A connection outlives the signalling that made it.

@@ -24,7 +24,7 @@ use crate::session::why::Pictures;
 impl Worker {
     pub(super) fn handle_signaling(&mut self, event: signaling::Event, now: Instant) {
         match event {
-            signaling::Event::Joined { self_id, peers, ice_servers } => {
+            signaling::Event::Joined { self_id, peers, ice_servers, .. } => {
                 self.own_id = Some(self_id);
                 self.ice_servers = ice_servers;
                 self.robots.handle_joined(&peers);
@@ -46,7 +46,7 @@ impl Worker {
                 self.adopt();
             }
             signaling::Event::PeerJoined(_) => {}
-            signaling::Event::PeerLeft { id } => {
+            signaling::Event::PeerLeft { id, .. } => {
                 self.early.retain(|(from, _)| *from != id);
                 self.robots.handle_peer_left(id);
                 self.plan.handle(plan::Input::PeerLeft(id), now);
@@ -67,8 +67,22 @@ impl Worker {
                 });
                 tracing::info!(reason, retry_ms = retry_in.as_millis() as u64, "signalling lost");
             }
+            signaling::Event::Waiting => tracing::info!("the room is locked; waiting to be let in"),
+            signaling::Event::Denied => {
+                let message = "a moderator did not let this computer in".to_owned();
+                let refusal = signaling::Refusal { code: signaling::ErrorCode::Forbidden, message };
+                self.handle_signaling(signaling::Event::Fatal(refusal), now);
+            }
+            // Who drives neither moderates nor is in a pair; data comes by the robot's own channels.
+            signaling::Event::Knock(_)
+            | signaling::Event::Locked(_)
+            | signaling::Event::MuteRequest { .. }
+            | signaling::Event::PeerChanged(_)
+            | signaling::Event::Data { .. }
+            | signaling::Event::PairFound { .. }
+            | signaling::Event::Busy => {}
             signaling::Event::Fatal(refusal) => {
-                let problem = problem::refused(&refusal, self.config.signaling.room.as_str());
+                let problem = problem::refused(&refusal, self.config.signaling.place.name().as_str());
                 self.change(|status| {
                     status.signaling = false;
                     if !status.is_connected() {

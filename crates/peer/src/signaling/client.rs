@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use farwheel_proto::signaling::PeerId;
+use farwheel_proto::signaling::{ClientMessage, ModAction, PeerId};
 use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -35,9 +36,14 @@ pub struct Events(mpsc::Receiver<Event>);
 
 #[derive(Debug)]
 enum Outgoing {
-    Signal { to: PeerId, signal: Signal },
+    Say(ClientMessage),
     Leave,
 }
+
+/// The client takes no more at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("256 messages wait for the server already")]
+pub struct Full;
 
 impl Client {
     /// Starts to connect; everything else comes as events. A configuration that [`Config::check`] refuses is a
@@ -73,9 +79,47 @@ impl Client {
 
     /// Sends a connection's message to a peer; never waits. While the server is away up to 256 wait for it.
     pub fn send(&self, to: PeerId, signal: Signal) {
-        if self.outgoing.try_send(Outgoing::Signal { to, signal }).is_err() {
-            // Full: the connection's own watchdog notices and its owner starts over.
-            tracing::warn!(%to, "signal dropped: 256 wait for the server already");
+        let Signal { conn, kind, data } = signal;
+        // Full: the connection's own watchdog notices and its owner starts over.
+        self.say(ClientMessage::Signal { to, conn, kind, data });
+    }
+
+    /// Sends data through the server, at most 16 KiB as JSON: to one, or to everybody else. The server takes 50 messages
+    /// a second in the long run, of whatever kind, and closes the connection of who sends more.
+    ///
+    /// # Errors
+    ///
+    /// When 256 messages wait for the server already. While it is away they may: so nothing is queued for ever.
+    pub fn send_data(&self, to: Option<PeerId>, data: Value) -> Result<(), Full> {
+        self.outgoing.try_send(Outgoing::Say(ClientMessage::Data { to, data })).map_err(|_| Full)
+    }
+
+    /// Lets one in that knocked; needs the permission to moderate, as do the next two.
+    pub fn admit(&self, peer: PeerId) {
+        self.say(ClientMessage::Admit { peer });
+    }
+
+    /// Turns one away that knocked.
+    pub fn deny(&self, peer: PeerId) {
+        self.say(ClientMessage::Deny { peer });
+    }
+
+    /// Locks or opens the room, puts somebody out, asks somebody to mute itself.
+    pub fn moderate(&self, action: ModAction) {
+        self.say(ClientMessage::Mod { action });
+    }
+
+    /// Tells the others something else about this side; kept for when the room has to be joined anew.
+    pub fn set_meta(&self, meta: Value) {
+        self.say(ClientMessage::SetMeta { meta });
+    }
+
+    fn say(&self, message: ClientMessage) {
+        if let Err(mpsc::error::TrySendError::Full(Outgoing::Say(message))) =
+            self.outgoing.try_send(Outgoing::Say(message))
+        {
+            // Full: the owner asks for more than a server takes within minutes.
+            tracing::warn!(kind = kind(&message), "message dropped: 256 wait for the server already");
         }
     }
 
@@ -193,7 +237,11 @@ impl Task {
                         }
                     }
                     Step::Tell(event) => {
-                        if let Event::Joined { .. } | Event::Resumed = event {
+                        if let Event::Joined { .. }
+                        | Event::Waiting
+                        | Event::PairFound { .. }
+                        | Event::Resumed = event
+                        {
                             self.backoff.reset();
                         }
                         if self.events.send(event).await.is_err() {
@@ -230,10 +278,12 @@ impl Task {
     /// True when the owner leaves.
     fn handle_outgoing(&mut self, outgoing: Option<Outgoing>) -> bool {
         match outgoing {
-            Some(Outgoing::Signal { to, signal }) => {
-                if !self.session.handle_send(to, signal) {
-                    // Full: the connection's own watchdog notices and its owner starts over.
-                    tracing::warn!(%to, "signal dropped: 256 wait for the server already");
+            Some(Outgoing::Say(message)) => {
+                let kind = kind(&message);
+                if self.session.handle_send(message).is_err() {
+                    // Full: a connection's own watchdog notices and its owner starts over; data is sent again by whoever
+                    // needs it to arrive.
+                    tracing::warn!(kind, "message dropped: 256 wait for the server already");
                 }
                 false
             }
@@ -262,6 +312,22 @@ impl Task {
             }
             None => self.session.handle_closed(None, "server closed the connection".to_owned()),
         }
+    }
+}
+
+fn kind(message: &ClientMessage) -> &'static str {
+    match message {
+        ClientMessage::Signal { .. } => "signal",
+        ClientMessage::Data { .. } => "data",
+        ClientMessage::SetMeta { .. } => "set_meta",
+        ClientMessage::Admit { .. } | ClientMessage::Deny { .. } | ClientMessage::Mod { .. } => "moderation",
+        ClientMessage::Hello { .. }
+        | ClientMessage::Join { .. }
+        | ClientMessage::Pair { .. }
+        | ClientMessage::Leave
+        | ClientMessage::ListRooms
+        | ClientMessage::IceServers
+        | ClientMessage::Ping { .. } => "the session's own",
     }
 }
 

@@ -8,8 +8,13 @@
 
 use std::time::Duration;
 
-pub use farwheel_proto::signaling::{ErrorCode, IceServer, Peer, PeerId, Role, RoomInfo, RoomName};
+pub use farwheel_proto::signaling::{
+    ErrorCode, IceServer, LeaveReason, ModAction, Peer, PeerId, Permission, Policy, Role, RoomInfo, RoomName,
+    Topology,
+};
+use serde_json::Value;
 
+use crate::config::Initiative;
 use crate::signal::Signal;
 
 mod backoff;
@@ -18,7 +23,7 @@ mod dial;
 pub mod lobby;
 mod session;
 
-pub use client::{Client, Events};
+pub use client::{Client, Events, Full};
 pub use dial::DialError;
 pub(crate) use dial::tls as client_tls;
 
@@ -28,10 +33,8 @@ pub struct Config {
     /// `ws://host:port/v1/ws` or `wss://host/v1/ws`; a url without a path gets `/v1/ws`, and `http`/`https` are taken
     /// as `ws`/`wss`.
     pub server: String,
-    /// The room to join.
-    pub room: RoomName,
-    /// As whom.
-    pub role: Role,
+    /// Where to go there.
+    pub place: Place,
     /// Shown to the others.
     pub name: String,
     /// Sent in `hello`; anonymous without.
@@ -51,6 +54,40 @@ impl Config {
     }
 }
 
+/// Where to go at a server.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// Into a room, which begins to exist if it did not.
+    Room {
+        /// Its name.
+        room: RoomName,
+        /// As whom.
+        role: Role,
+        /// What the others shall know, an object of at most 4 KiB, or null.
+        meta: Value,
+    },
+    /// To the one other peer that gives the same code.
+    Pair {
+        /// The code; no room's name.
+        code: RoomName,
+    },
+}
+
+impl Place {
+    /// A room, with nothing more to tell.
+    pub const fn room(room: RoomName, role: Role) -> Self {
+        Self::Room { room, role, meta: Value::Null }
+    }
+
+    /// The room's name or the code.
+    pub const fn name(&self) -> &RoomName {
+        match self {
+            Self::Room { room, .. } => room,
+            Self::Pair { code } => code,
+        }
+    }
+}
+
 /// What happens at the signalling server.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -63,15 +100,61 @@ pub enum Event {
         peers: Vec<Peer>,
         /// For [`Config::with_ice_servers`](crate::Config::with_ice_servers).
         ice_servers: Vec<IceServer>,
+        /// What this side may do: with [`Permission::Moderate`] it may call [`Client::admit`], [`Client::deny`] and
+        /// [`Client::moderate`].
+        permissions: Vec<Permission>,
+        /// How the peers connect.
+        policy: Policy,
+        /// Whether newcomers wait.
+        lock: Lock,
+    },
+    /// The room is locked: a moderator has to let this side in ([`Event::Joined`]) or turns it away
+    /// ([`Event::Denied`]). Or the other one of the pair is not there yet ([`Event::PairFound`]).
+    Waiting,
+    /// A moderator did not let this side in. The client is closed.
+    Denied,
+    /// Two others have met by this code already. The client is closed.
+    Busy,
+    /// The other one of the pair is there, for the first time, anew, or after a loss whose session could not be resumed.
+    PairFound {
+        /// This side's own id.
+        self_id: PeerId,
+        /// The other one.
+        peer: Peer,
+        /// Whether this side makes the offer.
+        initiative: Initiative,
+        /// As in [`Event::Joined`].
+        ice_servers: Vec<IceServer>,
+    },
+    /// Somebody waits to be let in, until it comes ([`Event::PeerJoined`]) or goes ([`Event::PeerLeft`]); told to
+    /// moderators.
+    Knock(Peer),
+    /// The room was locked or opened.
+    Locked(Lock),
+    /// A moderator asks this side to mute itself.
+    MuteRequest {
+        /// The moderator.
+        from: PeerId,
     },
     /// Back after a loss, in the same session: ids and peers are as they were.
     Resumed,
     /// Somebody came; the newcomer offers, so wait for its offer.
     PeerJoined(Peer),
-    /// Somebody went.
+    /// What somebody told about itself, or its connection to the server, has changed.
+    PeerChanged(Peer),
+    /// Somebody went, or knocked and waits no longer.
     PeerLeft {
         /// Who.
         id: PeerId,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// What another one gave to [`Client::send_data`].
+    Data {
+        /// Who.
+        from: PeerId,
+        /// What.
+        data: Value,
     },
     /// A message for one of the connections to `from`.
     Signal {
@@ -91,8 +174,24 @@ pub enum Event {
         /// Until the next attempt.
         retry_in: Duration,
     },
-    /// Over: trying again would not help. The client is closed.
+    /// Over: trying again would not help. The client is closed. [`ErrorCode::Kicked`]: a moderator put this side out.
     Fatal(Refusal),
+}
+
+/// Whether newcomers of a room wait for a moderator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lock {
+    /// They come in at once.
+    #[default]
+    Open,
+    /// They wait.
+    Locked,
+}
+
+impl From<bool> for Lock {
+    fn from(locked: bool) -> Self {
+        if locked { Self::Locked } else { Self::Open }
+    }
 }
 
 /// An error as the server tells it.

@@ -4,16 +4,19 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use farwheel_proto::signaling::{
-    Auth, ClientFrame, ClientInfo, ClientMessage, ErrorCode, Failure, HelloOk, LeaveReason, Limits, PROTOCOL,
-    ParseError, PeerId, Resume, ServerFrame, ServerMessage,
+    Auth, ClientFrame, ClientInfo, ClientMessage, ErrorCode, Failure, HelloOk, IceServer, Joined,
+    LeaveReason, Limits, PROTOCOL, ParseError, PeerId, Resume, ServerFrame, ServerMessage,
 };
 use serde_json::Value;
 
-use super::{Config, Event, Refusal};
+use super::{Config, Event, Full, Place, Refusal};
+use crate::config::Initiative;
 use crate::signal::Signal;
 
 /// Messages kept until the server has them. Full: the newest is refused.
 const UNACKNOWLEDGED_MAX: usize = 256;
+/// After so many messages either way an acknowledgement is asked for or given, so that neither side keeps many.
+const ACKNOWLEDGE_EVERY: u64 = 64;
 /// Time for the handshake, `hello` and `join`.
 const GREETING_MAX: Duration = Duration::from_secs(10);
 /// Credentials are renewed this long before they end.
@@ -42,20 +45,26 @@ pub(super) enum Step {
 
 /// The conversation over one connection after another.
 ///
-/// | state | `hello_ok` resumed | `hello_ok` anew | `joined` | connection lost |
-/// |---|---|---|---|---|
-/// | `Offline` | - | - | - | - |
-/// | `Greeting` | `InRoom`, send again what was missed | `Joining` | - | `Offline` |
-/// | `Joining` | - | - | `InRoom` | `Offline` |
-/// | `InRoom` | - | - | - | `Offline` |
+/// | state | `hello_ok` resumed | `hello_ok` anew | `waiting` | `joined`, `pair_found` | connection lost |
+/// |---|---|---|---|---|---|
+/// | `Offline` | - | - | - | - | - |
+/// | `Greeting` | `Seated`, send again what was missed | `Joining` | - | - | `Offline` |
+/// | `Joining` | - | - | `Seated`, in line | `Seated`, inside | `Offline` |
+/// | `Seated` | - | - | - | inside | `Offline` |
 #[derive(Debug)]
 pub(super) struct Session {
     config: Config,
     state: State,
     /// What a resume needs; none before the first `hello_ok`.
     resume: Option<Resume>,
-    was_in_room: bool,
+    /// Where the session is at the server, as far as it told.
+    seat: Seat,
+    /// This side, and what it may use, as of the newest `hello_ok` and `ice_servers`.
+    self_id: PeerId,
+    ice_servers: Vec<IceServer>,
     sent_seq: u64,
+    /// `sent_seq` and the highest number received when the last ping left.
+    pinged: (u64, u64),
     unacknowledged: VecDeque<(u64, ClientMessage)>,
     limits: Limits,
     steps: VecDeque<Step>,
@@ -65,8 +74,16 @@ pub(super) struct Session {
 enum State {
     Offline,
     Greeting { since: Instant },
-    Joining { since: Instant, hello: HelloOk },
-    InRoom { ping_at: Instant, dead_at: Instant, renew_at: Option<Instant> },
+    Joining { since: Instant, ice_expires: Option<u64> },
+    Seated { ping_at: Instant, dead_at: Instant, renew_at: Option<Instant> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seat {
+    Nowhere,
+    /// Outside of a locked room, or alone in a pair.
+    InLine,
+    Inside,
 }
 
 impl Session {
@@ -75,8 +92,11 @@ impl Session {
             config,
             state: State::Offline,
             resume: None,
-            was_in_room: false,
+            seat: Seat::Nowhere,
+            self_id: PeerId::new(0),
+            ice_servers: Vec::new(),
             sent_seq: 0,
+            pinged: (0, 0),
             unacknowledged: VecDeque::new(),
             limits: Limits::default(),
             steps: VecDeque::new(),
@@ -108,7 +128,7 @@ impl Session {
                 return;
             }
         };
-        if let State::InRoom { dead_at, .. } = &mut self.state {
+        if let State::Seated { dead_at, .. } = &mut self.state {
             *dead_at = now + Duration::from_millis(self.limits.dead_ms);
         }
         if let Some(seq) = frame.seq
@@ -120,6 +140,7 @@ impl Session {
             resume.last_seq = seq;
         }
         self.handle_message(frame.message, unix_seconds, now);
+        self.acknowledge();
     }
 
     /// The connection is gone, with a close code if the server gave one.
@@ -133,19 +154,28 @@ impl Session {
         }
     }
 
-    /// The owner sends; false when too much waits already.
-    pub(super) fn handle_send(&mut self, to: PeerId, signal: Signal) -> bool {
-        if self.unacknowledged.len() >= UNACKNOWLEDGED_MAX {
-            return false;
+    /// The owner sends.
+    pub(super) fn handle_send(&mut self, message: ClientMessage) -> Result<(), Full> {
+        if let (ClientMessage::SetMeta { meta: new }, Place::Room { meta, .. }) =
+            (&message, &mut self.config.place)
+        {
+            meta.clone_from(new);
         }
-        let Signal { conn, kind, data } = signal;
-        self.send(ClientMessage::Signal { to, conn, kind, data });
-        true
+        if self.unacknowledged.len() >= UNACKNOWLEDGED_MAX {
+            return Err(Full);
+        }
+        self.sent_seq += 1;
+        self.unacknowledged.push_back((self.sent_seq, message.clone()));
+        if let (State::Seated { .. }, Seat::Inside) = (&self.state, self.seat) {
+            self.write(ClientFrame { id: None, seq: Some(self.sent_seq), message });
+            self.acknowledge();
+        }
+        Ok(())
     }
 
     /// The owner leaves.
     pub(super) fn handle_leave(&mut self) {
-        if let State::InRoom { .. } = self.state {
+        if let State::Seated { .. } = self.state {
             self.write(ClientFrame::new(ClientMessage::Leave));
         }
         self.steps.push_back(Step::Quit);
@@ -155,7 +185,7 @@ impl Session {
         match &self.state {
             State::Offline => None,
             State::Greeting { since } | State::Joining { since, .. } => Some(*since + GREETING_MAX),
-            State::InRoom { ping_at, dead_at, renew_at } => {
+            State::Seated { ping_at, dead_at, renew_at } => {
                 [Some(*ping_at), Some(*dead_at), *renew_at].into_iter().flatten().min()
             }
         }
@@ -169,7 +199,7 @@ impl Session {
                     self.reconnect("server did not answer within 10 s".to_owned(), Duration::ZERO);
                 }
             }
-            State::InRoom { ping_at, dead_at, renew_at } => {
+            State::Seated { ping_at, dead_at, renew_at } => {
                 if *dead_at <= now {
                     let reason =
                         format!("nothing heard from the server for {} s", self.limits.dead_ms / 1000);
@@ -182,8 +212,7 @@ impl Session {
                 }
                 let renew = renew_at.take_if(|at| *at <= now).is_some();
                 if ping {
-                    let ack = self.resume.as_ref().map(|resume| resume.last_seq);
-                    self.write(ClientFrame::new(ClientMessage::Ping { t: self.sent_seq, ack }));
+                    self.ping();
                 }
                 if renew {
                     self.write(ClientFrame::new(ClientMessage::IceServers));
@@ -201,79 +230,98 @@ impl Session {
             ServerMessage::Welcome { limits, .. } => self.limits = limits,
             ServerMessage::HelloOk(hello) => self.handle_hello_ok(hello, unix_seconds, now),
             ServerMessage::Joined(joined) => {
-                let State::Joining { hello, .. } = &self.state else { return };
-                let HelloOk { peer_id, ice_servers, ice_expires, .. } = hello.clone();
-                self.enter_room(ice_expires, unix_seconds, now);
-                self.steps.push_back(Step::Tell(Event::Joined {
-                    self_id: peer_id,
-                    peers: joined.peers,
-                    ice_servers,
-                }));
-                self.resend_after(0);
+                let Joined { peers, permissions, policy, locked, .. } = joined;
+                let (self_id, ice_servers) = (self.self_id, self.ice_servers.clone());
+                let lock = locked.into();
+                let event = Event::Joined { self_id, peers, ice_servers, permissions, policy, lock };
+                self.handle_inside(event, unix_seconds, now);
             }
-            ServerMessage::PeerJoined { peer, .. } => {
-                self.steps.push_back(Step::Tell(Event::PeerJoined(peer)))
+            ServerMessage::PairFound { own, peer, initiator } => {
+                let initiative = if initiator { Initiative::Offer } else { Initiative::Answer };
+                let ice_servers = self.ice_servers.clone();
+                let event = Event::PairFound { self_id: own, peer, initiative, ice_servers };
+                self.handle_inside(event, unix_seconds, now);
             }
-            ServerMessage::PeerLeft { peer, .. } => {
-                self.steps.push_back(Step::Tell(Event::PeerLeft { id: peer }));
+            ServerMessage::Waiting { .. } => {
+                if let State::Joining { ice_expires, .. } = self.state {
+                    self.sit_down(Seat::InLine, ice_expires, unix_seconds, now);
+                    self.tell(Event::Waiting);
+                }
             }
+            ServerMessage::Busy { .. } => self.end(Event::Busy),
+            ServerMessage::Knock { peer } => self.tell(Event::Knock(peer)),
+            ServerMessage::Locked { locked, .. } => self.tell(Event::Locked(locked.into())),
+            ServerMessage::MuteRequest { from } => self.tell(Event::MuteRequest { from }),
+            ServerMessage::PeerChanged { peer, .. } => self.tell(Event::PeerChanged(peer)),
+            ServerMessage::Data { from, data } => self.tell(Event::Data { from, data }),
+            ServerMessage::PeerJoined { peer, .. } => self.tell(Event::PeerJoined(peer)),
+            ServerMessage::PeerLeft { peer, reason, .. } => self.tell(Event::PeerLeft { id: peer, reason }),
             ServerMessage::Signal { from, conn, kind, data } => {
-                let signal = Signal { conn, kind, data };
-                self.steps.push_back(Step::Tell(Event::Signal { from, signal }));
+                self.tell(Event::Signal { from, signal: Signal { conn, kind, data } });
             }
             ServerMessage::IceServers { ice_servers, ice_expires } => {
-                if let State::InRoom { renew_at, .. } = &mut self.state {
+                if let State::Seated { renew_at, .. } = &mut self.state {
                     *renew_at = renewal(ice_expires, unix_seconds, now);
                 }
-                self.steps.push_back(Step::Tell(Event::IceServers(ice_servers)));
+                self.ice_servers.clone_from(&ice_servers);
+                self.tell(Event::IceServers(ice_servers));
             }
             ServerMessage::Pong { ack, .. } => self.forget_through(ack),
             ServerMessage::Error(failure) => self.handle_failure(failure),
-            ServerMessage::Left { reason: LeaveReason::Denied } => {
-                self.quit(Refusal {
-                    code: ErrorCode::Forbidden,
-                    message: "a moderator did not let us in".to_owned(),
-                });
-            }
+            ServerMessage::Left { reason: LeaveReason::Denied } => self.end(Event::Denied),
             ServerMessage::Draining { grace_ms } => tracing::info!(grace_ms, "signalling server shuts down"),
-            ServerMessage::Left { .. }
-            | ServerMessage::PeerChanged { .. }
-            | ServerMessage::Data { .. }
-            | ServerMessage::Rooms { .. }
-            | ServerMessage::Waiting { .. }
-            | ServerMessage::Knock { .. }
-            | ServerMessage::PairFound { .. }
-            | ServerMessage::Busy { .. }
-            | ServerMessage::Locked { .. }
-            | ServerMessage::MuteRequest { .. } => {}
+            // This client leaves for good, and asks for no list.
+            ServerMessage::Left { .. } | ServerMessage::Rooms { .. } => {}
         }
     }
 
     fn handle_hello_ok(&mut self, hello: HelloOk, unix_seconds: u64, now: Instant) {
         let State::Greeting { since } = self.state else { return };
         self.limits.heartbeat_ms = hello.heartbeat_ms.max(1000);
-        if hello.resumed && self.was_in_room {
+        self.self_id = hello.peer_id;
+        self.ice_servers = hello.ice_servers;
+        if hello.resumed && self.seat != Seat::Nowhere {
             self.forget_through(hello.last_seq);
-            self.enter_room(hello.ice_expires, unix_seconds, now);
-            self.steps.push_back(Step::Tell(Event::Resumed));
-            self.resend_after(hello.last_seq);
+            self.sit_down(self.seat, hello.ice_expires, unix_seconds, now);
+            self.tell(Event::Resumed);
+            if self.seat == Seat::Inside {
+                self.resend_after(hello.last_seq);
+            }
             return;
         }
         self.resume = Some(Resume { session: hello.session, token: hello.resume_token, last_seq: 0 });
+        self.pinged = (0, 0);
         // What was meant for the peers of a session that is gone would come from one they do not know.
         self.unacknowledged.clear();
         self.sent_seq = 0;
-        self.was_in_room = false;
-        let join =
-            ClientMessage::Join { room: self.config.room.clone(), role: self.config.role, meta: Value::Null };
-        self.state = State::Joining { since, hello };
+        self.seat = Seat::Nowhere;
+        let join = match self.config.place.clone() {
+            Place::Room { room, role, meta } => ClientMessage::Join { room, role, meta },
+            Place::Pair { code } => ClientMessage::Pair { code, meta: Value::Null },
+        };
+        self.state = State::Joining { since, ice_expires: hello.ice_expires };
         self.sent_seq += 1;
         self.write(ClientFrame { id: Some(1), seq: Some(self.sent_seq), message: join });
     }
 
-    fn enter_room(&mut self, ice_expires: Option<u64>, unix_seconds: u64, now: Instant) {
-        self.was_in_room = true;
-        self.state = State::InRoom {
+    /// In the room, or together with the other one of the pair.
+    fn handle_inside(&mut self, event: Event, unix_seconds: u64, now: Instant) {
+        let was = self.seat;
+        match self.state {
+            State::Joining { ice_expires, .. } => self.sit_down(Seat::Inside, ice_expires, unix_seconds, now),
+            State::Seated { .. } => self.seat = Seat::Inside,
+            State::Offline | State::Greeting { .. } => return,
+        }
+        self.tell(event);
+        if was != Seat::Inside {
+            // What was said before has not left yet.
+            self.resend_after(0);
+        }
+    }
+
+    fn sit_down(&mut self, seat: Seat, ice_expires: Option<u64>, unix_seconds: u64, now: Instant) {
+        self.seat = seat;
+        self.state = State::Seated {
             ping_at: now + Duration::from_millis(self.limits.heartbeat_ms),
             dead_at: now + Duration::from_millis(self.limits.dead_ms),
             renew_at: renewal(ice_expires, unix_seconds, now),
@@ -284,7 +332,7 @@ impl Session {
         let Failure { code, message, retry_after_ms, fatal, .. } = failure;
         let joining = matches!(self.state, State::Greeting { .. } | State::Joining { .. });
         if !fatal && !joining {
-            self.steps.push_back(Step::Tell(Event::Refused(Refusal { code, message })));
+            self.tell(Event::Refused(Refusal { code, message }));
         } else if code.is_worth_retrying() {
             self.reconnect(
                 format!("{message} ({})", code.as_str()),
@@ -295,12 +343,27 @@ impl Session {
         }
     }
 
-    fn send(&mut self, message: ClientMessage) {
-        self.sent_seq += 1;
-        self.unacknowledged.push_back((self.sent_seq, message.clone()));
-        if let State::InRoom { .. } = self.state {
-            self.write(ClientFrame { id: None, seq: Some(self.sent_seq), message });
+    /// Pings where much was said or heard since the last ping: neither side has to keep it for longer.
+    fn acknowledge(&mut self) {
+        let heard = self.resume.as_ref().map_or(0, |resume| resume.last_seq);
+        let (sent_before, heard_before) = self.pinged;
+        let is_much = self.sent_seq.saturating_sub(sent_before) >= ACKNOWLEDGE_EVERY
+            || heard.saturating_sub(heard_before) >= ACKNOWLEDGE_EVERY;
+        if let (State::Seated { .. }, Seat::Inside) = (&self.state, self.seat)
+            && is_much
+        {
+            self.ping();
         }
+    }
+
+    fn ping(&mut self) {
+        let ack = self.resume.as_ref().map(|resume| resume.last_seq);
+        self.pinged = (self.sent_seq, ack.unwrap_or(0));
+        self.write(ClientFrame::new(ClientMessage::Ping { t: self.sent_seq, ack }));
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.steps.push_back(Step::Tell(event));
     }
 
     fn resend_after(&mut self, seq: u64) {
@@ -329,8 +392,12 @@ impl Session {
     }
 
     fn quit(&mut self, refusal: Refusal) {
+        self.end(Event::Fatal(refusal));
+    }
+
+    fn end(&mut self, event: Event) {
         self.state = State::Offline;
-        self.steps.push_back(Step::Tell(Event::Fatal(refusal)));
+        self.tell(event);
         self.steps.push_back(Step::Quit);
     }
 }

@@ -3,6 +3,7 @@ use farwheel_proto::signaling::{
 };
 
 use super::*;
+use crate::signaling::Lock;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -23,29 +24,29 @@ fn it_says_hello_and_joins() {
     );
     rig.receive(Some(1), joined(&[peer(5)]));
     let told = rig.told();
-    let [Event::Joined { self_id, peers, ice_servers }] = &told[..] else { panic!("{told:?}") };
+    let [Event::Joined { self_id, peers, ice_servers, .. }] = &told[..] else { panic!("{told:?}") };
     assert_eq!((*self_id, peers.len(), ice_servers.len()), (PeerId::new(1), 1, 1));
 }
 
 #[test]
 fn signals_go_both_ways_once_in_the_room() {
     let mut rig = Rig::in_room();
-    assert!(rig.session.handle_send(PeerId::new(5), signal()));
+    assert_eq!(rig.session.handle_send(signal()), Ok(()));
     assert!(matches!(
         &rig.written()[..],
         [ClientFrame { seq: Some(2), message: ClientMessage::Signal { .. }, .. }]
     ));
-    let Signal { conn, kind, data } = signal();
-    rig.receive(Some(2), ServerMessage::Signal { from: PeerId::new(5), conn, kind, data });
+    let ClientMessage::Signal { to: from, conn, kind, data } = signal() else { panic!() };
+    rig.receive(Some(2), ServerMessage::Signal { from, conn, kind, data });
     assert!(matches!(&rig.told()[..], [Event::Signal { from, .. }] if *from == PeerId::new(5)));
 }
 
 #[test]
 fn a_resumed_session_sends_again_what_the_server_missed_and_nothing_else() {
     let mut rig = Rig::in_room();
-    rig.session.handle_send(PeerId::new(5), signal());
+    rig.session.handle_send(signal()).expect("room");
     rig.session.handle_closed(None, "gone".to_owned());
-    rig.session.handle_send(PeerId::new(5), signal());
+    rig.session.handle_send(signal()).expect("room");
     rig.written();
     rig.told();
     rig.session.handle_open(rig.now);
@@ -73,7 +74,7 @@ fn a_message_heard_twice_is_told_once() {
 fn a_session_that_cannot_be_resumed_joins_anew_and_forgets_what_was_unsaid() {
     let mut rig = Rig::in_room();
     rig.session.handle_closed(None, "gone".to_owned());
-    rig.session.handle_send(PeerId::new(5), signal());
+    rig.session.handle_send(signal()).expect("room");
     rig.session.handle_open(rig.now);
     rig.written();
     rig.told();
@@ -215,20 +216,143 @@ fn at_most_256_signals_wait() {
     let mut rig = Rig::in_room();
     rig.session.handle_closed(None, "gone".to_owned());
     for _ in 0..UNACKNOWLEDGED_MAX {
-        assert!(rig.session.handle_send(PeerId::new(5), signal()));
+        assert_eq!(rig.session.handle_send(signal()), Ok(()));
     }
-    assert!(!rig.session.handle_send(PeerId::new(5), signal()));
+    assert_eq!(rig.session.handle_send(signal()), Err(Full));
 }
 
 #[test]
 fn acknowledged_signals_are_forgotten() {
     let mut rig = Rig::in_room();
     for _ in 0..UNACKNOWLEDGED_MAX {
-        assert!(rig.session.handle_send(PeerId::new(5), signal()));
+        assert_eq!(rig.session.handle_send(signal()), Ok(()));
     }
     rig.receive(None, ServerMessage::Pong { t: 0, ack: 2 });
-    assert!(rig.session.handle_send(PeerId::new(5), signal()));
-    assert!(!rig.session.handle_send(PeerId::new(5), signal()));
+    assert_eq!(rig.session.handle_send(signal()), Ok(()));
+    assert_eq!(rig.session.handle_send(signal()), Err(Full));
+}
+
+#[test]
+fn who_has_to_wait_is_told_and_kept_alive_and_says_what_it_has_to_say_once_inside() {
+    let mut rig = Rig::new();
+    rig.session.handle_open(rig.now);
+    rig.receive(None, hello_ok(1, Resumed::No));
+    rig.receive(Some(1), ServerMessage::Waiting { room: "yard".parse().expect("a name") });
+    assert!(matches!(&rig.told()[..], [Event::Waiting]));
+    rig.session.handle_send(signal()).expect("room");
+    rig.written();
+    rig.session.handle_timeout(rig.now + 15_000 * MS);
+    assert!(matches!(&rig.written()[..], [ClientFrame { message: ClientMessage::Ping { .. }, .. }]));
+    // A loss changes nothing: the place in the line is kept.
+    rig.session.handle_closed(None, "gone".to_owned());
+    rig.session.handle_open(rig.now);
+    rig.receive(None, hello_ok(1, Resumed::Through(1)));
+    assert!(matches!(&rig.told()[..], [Event::Resumed]));
+    rig.steps();
+    rig.receive(Some(2), joined(&[peer(5)]));
+    assert!(matches!(&rig.told()[..], [Event::Joined { .. }]));
+    assert_eq!(rig.written().iter().map(|frame| frame.seq).collect::<Vec<_>>(), [Some(2)]);
+}
+
+#[test]
+fn who_is_turned_away_or_finds_the_code_taken_is_told_and_closed() {
+    let busy = ServerMessage::Busy { code: "493817".parse().expect("a code") };
+    for (answer, is_expected) in [
+        (
+            ServerMessage::Left { reason: LeaveReason::Denied },
+            (|e| matches!(e, Event::Denied)) as fn(&Event) -> bool,
+        ),
+        (busy, |e| matches!(e, Event::Busy)),
+    ] {
+        let mut rig = Rig::new();
+        rig.session.handle_open(rig.now);
+        rig.receive(None, hello_ok(1, Resumed::No));
+        rig.steps();
+        rig.receive(Some(1), answer);
+        let steps = rig.steps();
+        assert!(matches!(&steps[..], [Step::Tell(event), Step::Quit] if is_expected(event)), "{steps:?}");
+    }
+}
+
+#[test]
+fn a_pair_is_found_and_found_again() {
+    let mut rig = Rig::at(Place::Pair { code: "493817".parse().expect("a code") });
+    rig.session.handle_open(rig.now);
+    rig.receive(None, hello_ok(1, Resumed::No));
+    let written = rig.written();
+    assert!(matches!(
+        &written[..],
+        [_, ClientFrame { seq: Some(1), message: ClientMessage::Pair { .. }, .. }]
+    ));
+    rig.receive(Some(1), ServerMessage::Waiting { room: "493817".parse().expect("a code") });
+    for (seq, id) in [(2, 5), (4, 6)] {
+        rig.told();
+        let found = ServerMessage::PairFound { own: PeerId::new(1), peer: peer(id), initiator: id == 5 };
+        rig.receive(Some(seq), found);
+        let told = rig.told();
+        let [Event::PairFound { self_id, peer, initiative, ice_servers }] = &told[..] else {
+            panic!("{told:?}")
+        };
+        let want = if id == 5 { Initiative::Offer } else { Initiative::Answer };
+        assert_eq!((*self_id, peer.id, ice_servers.len()), (PeerId::new(1), PeerId::new(id), 1));
+        assert_eq!(*initiative, want);
+        rig.session.handle_send(signal()).expect("room");
+        assert_eq!(rig.written().len(), 1, "each message leaves once");
+        let left = ServerMessage::PeerLeft { peer: PeerId::new(id), rev: 2, reason: LeaveReason::Left };
+        rig.receive(Some(seq + 1), left);
+    }
+}
+
+#[test]
+fn what_happens_in_the_room_is_told() {
+    let from = PeerId::new(5);
+    for (message, is_expected) in [
+        (ServerMessage::Knock { peer: peer(7) }, (|e| matches!(e, Event::Knock(_))) as fn(&Event) -> bool),
+        (ServerMessage::Locked { locked: true, rev: 2 }, |e| matches!(e, Event::Locked(Lock::Locked))),
+        (ServerMessage::MuteRequest { from }, |e| matches!(e, Event::MuteRequest { .. })),
+        (ServerMessage::PeerChanged { peer: peer(5), rev: 2 }, |e| matches!(e, Event::PeerChanged(_))),
+        (ServerMessage::Data { from, data: Value::Bool(true) }, |e| matches!(e, Event::Data { .. })),
+        (ServerMessage::PeerLeft { peer: from, rev: 2, reason: LeaveReason::Kicked }, |e| {
+            matches!(e, Event::PeerLeft { reason: LeaveReason::Kicked, .. })
+        }),
+    ] {
+        let mut rig = Rig::in_room();
+        rig.receive(Some(2), message);
+        let told = rig.told();
+        assert!(matches!(&told[..], [event] if is_expected(event)), "{told:?}");
+    }
+}
+
+#[test]
+fn a_new_meta_is_what_a_room_joined_anew_is_told() {
+    let mut rig = Rig::in_room();
+    let meta = serde_json::json!({"hand": true});
+    rig.session.handle_send(ClientMessage::SetMeta { meta: meta.clone() }).expect("room");
+    rig.session.handle_closed(None, "gone".to_owned());
+    rig.session.handle_open(rig.now);
+    rig.written();
+    rig.receive(None, hello_ok(2, Resumed::No));
+    let join = rig.written();
+    assert!(
+        matches!(&join[..], [ClientFrame { message: ClientMessage::Join { meta: joined, .. }, .. }] if *joined == meta)
+    );
+}
+
+#[test]
+fn much_is_acknowledged_before_the_next_heartbeat() {
+    let mut rig = Rig::in_room();
+    for seq in 2..=130 {
+        let data = ServerMessage::Data { from: PeerId::new(5), data: Value::from(seq) };
+        rig.receive(Some(seq), data);
+    }
+    let acks: Vec<_> = rig.written().into_iter().map(|frame| frame.message).collect();
+    let want = [64, 128].map(|ack| ClientMessage::Ping { t: 1, ack: Some(ack) });
+    assert_eq!(acks, want);
+    for _ in 0..64 {
+        rig.session.handle_send(signal()).expect("room");
+    }
+    let pings = rig.written().into_iter().filter(|frame| matches!(frame.message, ClientMessage::Ping { .. }));
+    assert_eq!(pings.count(), 1, "so that the server says what it has");
 }
 
 const UNIX_SECONDS: u64 = 1_700_000_000;
@@ -263,6 +387,7 @@ fn joined(peers: &[Peer]) -> ServerMessage {
         permissions: Permission::ALL.to_vec(),
         peers: peers.to_vec(),
         policy: Policy { topology: Topology::Mesh, max: 8, sfu: None },
+        locked: false,
     })
 }
 
@@ -270,8 +395,9 @@ fn peer(id: u128) -> Peer {
     Peer { id: PeerId::new(id), role: Role::Robot, name: None, meta: Value::Null, connected: true }
 }
 
-fn signal() -> Signal {
-    Signal { conn: ConnId::new(3), kind: SignalKind::Offer, data: serde_json::json!({"sdp": "v=0"}) }
+fn signal() -> ClientMessage {
+    let data = serde_json::json!({"sdp": "v=0"});
+    ClientMessage::Signal { to: PeerId::new(5), conn: ConnId::new(3), kind: SignalKind::Offer, data }
 }
 
 struct Rig {
@@ -281,10 +407,13 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::at(Place::room("yard".parse().expect("a name"), Role::Driver))
+    }
+
+    fn at(place: Place) -> Self {
         let config = Config {
             server: "ws://localhost".to_owned(),
-            room: "yard".parse().expect("a name"),
-            role: Role::Driver,
+            place,
             name: "test".to_owned(),
             token: None,
             ca: None,

@@ -142,7 +142,7 @@ pub enum ServerMessage {
         /// Number of this change of the room.
         rev: u64,
     },
-    /// Somebody is gone from the room.
+    /// Somebody is gone from the room; to moderators also: somebody who waited to be let in waits no longer.
     PeerLeft {
         /// Who.
         peer: PeerId,
@@ -313,6 +313,14 @@ pub struct Joined {
     pub peers: Vec<Peer>,
     /// How connections are to be made.
     pub policy: Policy,
+    /// Whether newcomers have to wait.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub locked: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Contents of `error`.

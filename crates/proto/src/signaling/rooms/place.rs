@@ -167,8 +167,15 @@ impl<H: Host> Rooms<H> {
                 max,
                 sfu: self.config.sfu.clone(),
             },
+            locked: self.rooms[&key].access == Access::Locked,
         };
         self.deliver(peer, ServerMessage::Joined(joined), now);
+        if self.is_moderator(peer) {
+            for waiting in self.rooms[&key].waiting.keys().copied().collect::<Vec<_>>() {
+                let knock = ServerMessage::Knock { peer: self.peer(&key, waiting) };
+                self.deliver(peer, knock, now);
+            }
+        }
         for other in self.others(&key, peer) {
             self.deliver(other, ServerMessage::PeerJoined { peer: own.clone(), rev }, now);
         }
@@ -225,7 +232,7 @@ impl<H: Host> Rooms<H> {
         let Some(room) = self.rooms.get_mut(&key) else {
             return;
         };
-        room.waiting.remove(&peer);
+        let was_waiting = room.waiting.remove(&peer).is_some();
         let was_inside = room.members.remove(&peer).is_some();
         if room.members.is_empty() && room.waiting.is_empty() {
             self.rooms.remove(&key);
@@ -238,6 +245,22 @@ impl<H: Host> Rooms<H> {
                 self.deliver(other, ServerMessage::PeerLeft { peer, rev, reason }, now);
             }
             self.unlock_without_moderator(&key, now);
+        } else if was_waiting {
+            self.tell_of_waiting(&key, peer, reason, now);
+        }
+    }
+
+    /// Tells the moderators that somebody who knocked waits no longer.
+    fn tell_of_waiting(&mut self, key: &RoomKey, peer: PeerId, reason: LeaveReason, now: Instant) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        room.rev += 1;
+        let rev = room.rev;
+        for moderator in room.members.keys().copied().collect::<Vec<_>>() {
+            if self.is_moderator(moderator) {
+                self.deliver(moderator, ServerMessage::PeerLeft { peer, rev, reason }, now);
+            }
         }
     }
 
@@ -370,9 +393,10 @@ impl<H: Host> Rooms<H> {
     }
 
     fn deny(&mut self, moderator: PeerId, whom: PeerId, now: Instant) -> Result<(), Refusal> {
-        self.take_waiting(moderator, whom)?;
+        let (key, _) = self.take_waiting(moderator, whom)?;
         self.place(whom, Place::Nowhere);
         self.deliver(whom, ServerMessage::Left { reason: LeaveReason::Denied }, now);
+        self.tell_of_waiting(&key, whom, LeaveReason::Denied, now);
         Ok(())
     }
 
@@ -430,6 +454,7 @@ impl<H: Host> Rooms<H> {
             } else {
                 self.place(peer, Place::Nowhere);
                 self.deliver(peer, ServerMessage::Left { reason: LeaveReason::Denied }, now);
+                self.tell_of_waiting(key, peer, LeaveReason::Denied, now);
             }
         }
     }

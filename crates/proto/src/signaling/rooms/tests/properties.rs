@@ -50,11 +50,13 @@ struct Seat {
     room: Option<String>,
     rev: u64,
     others: BTreeMap<PeerId, Peer>,
+    knocking: BTreeSet<PeerId>,
 }
 
 impl Seat {
     fn new(client: Client) -> Self {
-        Self { client, online: true, last_seq: 0, room: None, rev: 0, others: BTreeMap::new() }
+        let (others, knocking) = (BTreeMap::new(), BTreeSet::new());
+        Self { client, online: true, last_seq: 0, room: None, rev: 0, others, knocking }
     }
 
     fn hear(&mut self, frame: ServerFrame) {
@@ -71,12 +73,14 @@ impl Seat {
                 joined.rev
             }
             ServerMessage::PeerJoined { peer, rev } => {
+                self.knocking.remove(&peer.id);
                 assert!(self.others.insert(peer.id, peer).is_none(), "nobody joins twice");
                 rev
             }
             ServerMessage::PeerLeft { peer, rev, .. } => {
                 if self.room.is_some() {
-                    assert!(self.others.remove(&peer).is_some(), "only members leave");
+                    let is_known = self.others.remove(&peer).is_some() || self.knocking.remove(&peer);
+                    assert!(is_known, "only members leave, and those who knocked");
                 }
                 rev
             }
@@ -87,9 +91,14 @@ impl Seat {
                 rev
             }
             ServerMessage::Locked { rev, .. } => rev,
+            ServerMessage::Knock { peer } => {
+                assert!(self.knocking.insert(peer.id), "nobody knocks twice");
+                return;
+            }
             ServerMessage::Left { .. } => {
                 self.room = None;
                 self.others.clear();
+                self.knocking.clear();
                 return;
             }
             ServerMessage::Signal { from, .. } => {

@@ -322,9 +322,38 @@ fn newcomers_of_a_locked_room_wait_until_admitted_or_denied() {
     w.messages(robot.link);
     w.say(driver.link, json!({"type": "admit", "peer": guests[0].peer}));
     w.say(driver.link, json!({"type": "deny", "peer": guests[1].peer}));
-    assert!(matches!(w.one(guests[0].link), ServerMessage::Joined(_)));
+    // Who is let in and may moderate sees who waits still.
+    let told = w.messages(guests[0].link);
+    assert!(matches!(&told[..2], [ServerMessage::Joined(_), ServerMessage::Knock { .. }]), "{told:?}");
     assert_eq!(w.one(guests[1].link), ServerMessage::Left { reason: LeaveReason::Denied });
-    assert!(matches!(w.one(robot.link), ServerMessage::PeerJoined { .. }));
+    assert!(matches!(w.messages(robot.link)[0], ServerMessage::PeerJoined { .. }));
+}
+
+#[test]
+fn moderators_know_who_waits_whenever_they_came_and_whoever_goes() {
+    let mut w = world();
+    let first = w.client("m1");
+    w.join(first, "car", "caller");
+    w.say(first.link, json!({"type": "mod", "action": "lock"}));
+    let (second, guest) = (w.client("m2"), w.client("g"));
+    w.messages(first.link);
+    for (client, role) in [(second, "caller"), (guest, "viewer")] {
+        w.say(client.link, json!({"type": "join", "room": "car", "role": role}));
+        assert!(matches!(w.one(client.link), ServerMessage::Waiting { .. }));
+    }
+    w.say(first.link, json!({"type": "admit", "peer": second.peer}));
+    let [ServerMessage::Joined(joined), ServerMessage::Knock { peer }] = &w.messages(second.link)[..] else {
+        panic!()
+    };
+    assert!(joined.locked && peer.id == guest.peer);
+    w.messages(first.link);
+    w.say(guest.link, json!({"type": "leave"}));
+    for moderator in [first, second] {
+        let left = w.one(moderator.link);
+        assert!(
+            matches!(left, ServerMessage::PeerLeft { peer, reason: LeaveReason::Left, .. } if peer == guest.peer)
+        );
+    }
 }
 
 #[test]
