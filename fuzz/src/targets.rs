@@ -5,6 +5,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use farwheel_proto::call;
+use farwheel_proto::call::chat::{Author, Chat};
+use farwheel_proto::call::file::{Chunk, FileId, Inbox, Outbox};
+use farwheel_proto::call::verify::{Fingerprints, Verifier, identity::Identity};
 use farwheel_proto::control::actuator::{self, ActuatorCore, MachineTime};
 use farwheel_proto::control::link_report::LinkReport;
 use farwheel_proto::control::mixer::{self, Channel, Mixer, Profile};
@@ -23,7 +27,7 @@ use farwheel_proto::video::MediaTime;
 pub type Target = fn(&[u8]);
 
 /// All of them with their names.
-pub const ALL: [(&str, Target); 8] = [
+pub const ALL: [(&str, Target); 9] = [
     ("client_message", client_message),
     ("server_message", server_message),
     ("rooms", whole_rooms),
@@ -32,6 +36,7 @@ pub const ALL: [(&str, Target); 8] = [
     ("event", event),
     ("actuator", actuator_message),
     ("rtp", rtp),
+    ("call", call),
 ];
 
 /// Signalling, client to server: what is read is written and read alike.
@@ -220,4 +225,56 @@ pub fn rtp(bytes: &[u8]) {
 #[allow(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
 fn start() -> Instant {
     Instant::now()
+}
+
+/// A call's messages: each line is one, or else a piece of a file, from one of two peers; its first byte says whose and
+/// how much later. What is read is written and read alike.
+pub fn call(bytes: &[u8]) {
+    let mut now = start();
+    let peers = [PeerId::new(1), PeerId::new(2)];
+    let mut chat = Chat::new(Author(7), "Ada");
+    let (mut inbox, mut outbox) = (Inbox::new(1 << 20), Outbox::default());
+    let prints = Fingerprints { own: "sha-256 aa".into(), other: "sha-256 bb".into() };
+    let (mut verifier, _) = Verifier::new(&Identity::from_seed(&[1; 32]), prints, [2; 32]);
+    outbox.offer(FileId(1), "a", 100_000, &peers);
+    for peer in peers {
+        chat.handle_up(peer);
+    }
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let Some((head, text)) = line.split_first() else { continue };
+        now += Duration::from_millis(u64::from(head >> 1));
+        let from = peers[usize::from(head & 1)];
+        match call::Message::decode(text) {
+            Ok(Some(message)) => {
+                assert_eq!(call::Message::decode(&message.encode()).ok().flatten().as_ref(), Some(&message));
+                match message {
+                    call::Message::Chat(message) => drop(chat.handle_message(from, message)),
+                    call::Message::File(message) => {
+                        if let Some(key) = inbox.handle_message(from, &message, now) {
+                            inbox.take(key, now);
+                        }
+                        outbox.handle_message(from, &message, now);
+                    }
+                    call::Message::Verify(message) => drop(verifier.handle_message(&message)),
+                    call::Message::Hello(_)
+                    | call::Message::State(_)
+                    | call::Message::Want(_)
+                    | call::Message::MuteRequest
+                    | call::Message::Goodbye => {}
+                }
+            }
+            Ok(None) => {}
+            Err(_) => {
+                if let Some(chunk) = Chunk::decode(Bytes::copy_from_slice(text)) {
+                    inbox.handle_chunk(from, chunk);
+                }
+            }
+        }
+        for peer in peers {
+            if let Some(read) = outbox.poll_read(peer, 64 * 1024) {
+                assert!(read.offset + read.length as u64 <= 100_000);
+            }
+        }
+    }
+    assert!(chat.lines().count() <= call::chat::LINES_MAX);
 }

@@ -65,6 +65,7 @@ fn messages() -> Vec<Vec<u8>> {
 
 #[test]
 fn every_example_of_the_document_is_a_message_and_every_message_has_one() {
+    use farwheel_proto::call;
     use farwheel_proto::control::Event;
     use farwheel_proto::signaling::{ClientFrame, ClientMessage, Limits, ServerFrame, ServerMessage};
 
@@ -75,10 +76,12 @@ fn every_example_of_the_document_is_a_message_and_every_message_has_one() {
         let name = value["type"].as_str().expect(&shown).to_owned();
         let client = ClientFrame::parse(&text, &Limits::default());
         let server = ServerFrame::parse(&text, &Limits::default());
+        let call = call::Message::decode(&text).ok().flatten();
         assert!(
-            client.is_ok() || server.is_ok() || Event::decode(&text).is_ok(),
+            client.is_ok() || server.is_ok() || Event::decode(&text).is_ok() || call.is_some(),
             "{shown}: {client:?} {server:?}"
         );
+        seen.extend(call.map(|_| format!("call {name}")));
         seen.extend(client.is_ok().then(|| format!("client {name}")));
         seen.extend(server.is_ok().then(|| format!("server {name}")));
     }
@@ -87,6 +90,9 @@ fn every_example_of_the_document_is_a_message_and_every_message_has_one() {
     }
     for name in ServerMessage::TYPES {
         assert!(seen.contains(&format!("server {name}")), "no example of {name} from a server");
+    }
+    for name in call::Message::TYPES {
+        assert!(seen.contains(&format!("call {name}")), "no example of {name} between callers");
     }
 }
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{chat, file, verify};
 use crate::signaling::PeerId;
 use crate::video::Size;
 
@@ -25,6 +26,12 @@ pub enum Message {
     MuteRequest,
     /// Last: this caller leaves.
     Goodbye,
+    /// A step of the verification.
+    Verify(verify::Message),
+    /// Something written.
+    Chat(chat::Message),
+    /// Something about a file; its bytes are on channel `file`.
+    File(file::Message),
 }
 
 /// Who is there; told again when the id at the server is another one.
@@ -108,7 +115,8 @@ impl Message {
     }
 
     /// The `type` of every message.
-    pub const TYPES: [&'static str; 5] = ["hello", "state", "want", "mute_request", "goodbye"];
+    pub const TYPES: [&'static str; 8] =
+        ["hello", "state", "want", "mute_request", "goodbye", "verify", "chat", "file"];
 }
 
 #[cfg(test)]
@@ -125,6 +133,9 @@ mod tests {
             Message::Want(want),
             Message::MuteRequest,
             Message::Goodbye,
+            Message::Verify(verify::Message::Commit { hash: verify::Bytes32([7; 32]) }),
+            Message::Chat(chat::Message::Lines { lines: Vec::new() }),
+            Message::File(file::Message::Got { file: file::FileId(u32::MAX) }),
         ] {
             assert_eq!(Message::decode(&message.encode()).expect("own message"), Some(message));
         }
