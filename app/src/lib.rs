@@ -1,5 +1,6 @@
 //! Farwheel on the desktop: everything behind the `farwheel` command.
 
+pub mod call;
 pub mod cli;
 pub mod input;
 pub mod model;
