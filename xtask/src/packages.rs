@@ -12,9 +12,12 @@ pub(crate) struct Set {
     names: &'static [&'static str],
 }
 
-/// A C compiler for the codec, nasm for its assembler, libclang for the V4L2 bindings, udev for gamepads.
-pub(crate) const BUILD: Set =
-    Set { purpose: "build", names: &["gcc", "g++", "pkg-config", "nasm", "libclang-dev", "libudev-dev"] };
+/// C compilers and cmake for the codecs, nasm for their assembler, libclang for the V4L2 bindings, udev for gamepads, ALSA
+/// for sound.
+pub(crate) const BUILD: Set = Set {
+    purpose: "build",
+    names: &["gcc", "g++", "cmake", "pkg-config", "nasm", "libclang-dev", "libudev-dev", "libasound2-dev"],
+};
 
 /// What winit and wgpu load at run time.
 pub(crate) const WINDOW: Set = Set {

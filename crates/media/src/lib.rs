@@ -3,8 +3,11 @@
 //! One picture goes `capture` -> [`slot::Slot`] -> `encode` at the sender and `decode` -> [`slot::Slot`] at the
 //! receiver; every hand-over is a [`VideoFrame`], whose planes are shared and come from a [`frame::Pool`].
 
+pub mod audio;
 pub mod capture;
 pub mod colour;
+#[cfg(test)]
+mod counting;
 pub mod decode;
 pub mod encode;
 pub mod frame;

@@ -30,6 +30,8 @@ const WORTH: usize = 240;
 const REST: u32 = 5;
 /// After so much without any packet the stream has stopped; the next packet begins it anew.
 const STOPPED: usize = RATE as usize;
+/// More numbers than this that seem to be missing are those of a packet that came out of order.
+const GONE: u16 = 1000;
 /// A packet that travelled so much longer or shorter than expected, in seconds, is of another stream.
 const STRANGE: f64 = 5.0;
 
@@ -90,6 +92,8 @@ pub struct Playout {
     /// Played last, [`PAST`] samples.
     past: Vec<f32>,
     stream: Option<Stream>,
+    /// The number of the last packet before the stream stopped, and what was taken for a loss after it.
+    stopped: Option<(u16, u64)>,
     counts: Counts,
 }
 
@@ -110,8 +114,12 @@ struct Stream {
     sequence: u16,
     /// Whether the last packet said that silence follows.
     is_silent: bool,
+    /// How much sound that was.
+    last_samples: u64,
     /// Made up since the last packet.
     made_up: usize,
+    /// How much of that was taken for a loss.
+    missed: u64,
     rest: u32,
 }
 
@@ -126,6 +134,7 @@ impl Default for Playout {
             sound: Vec::with_capacity(2 * opus::SAMPLES_MAX),
             past: vec![0.0; PAST],
             stream: None,
+            stopped: None,
             counts: Counts::default(),
         }
     }
@@ -184,6 +193,7 @@ impl Playout {
         let excess = self.excess(&stream, now);
         if stream.made_up >= STOPPED {
             self.sound.clear();
+            self.stopped = Some((stream.sequence, stream.missed));
         } else if excess > SKIP {
             self.counts.skipped += 1;
             self.sound.clear();
@@ -223,8 +233,22 @@ impl Playout {
             self.counts.late += 1;
         }
         let sequence = self.packets[&start].sequence.wrapping_sub(1);
-        self.stream =
-            Some(Stream { next: start, real_until: start, sequence, is_silent: false, made_up: 0, rest: 0 });
+        if let Some((last, missed)) = self.stopped.take()
+            && last == sequence
+        {
+            // Nothing was lost after all.
+            self.counts.concealed -= missed;
+        }
+        self.stream = Some(Stream {
+            next: start,
+            real_until: start,
+            sequence,
+            last_samples: BLOCK as u64,
+            is_silent: false,
+            made_up: 0,
+            missed: 0,
+            rest: 0,
+        });
     }
 
     /// Brings the delay nearer to what it should be, by a period at most.
@@ -308,9 +332,13 @@ impl Playout {
 
     fn play_first(&mut self, stream: &mut Stream, decoder: &mut impl Decode) {
         let Some((stamp, waiting)) = self.packets.pop_first() else { return };
-        if !stream.is_silent {
-            self.counts.longest_gap = self.counts.longest_gap.max(stream.made_up as u64);
-        }
+        // Of a hole, only what the missing numbers stand for was lost; the rest is silence of the sender.
+        let missing = waiting.sequence.wrapping_sub(stream.sequence).wrapping_sub(1);
+        let most = if missing > GONE { 0 } else { u64::from(missing) * stream.last_samples };
+        let hole = u64::try_from(stamp - stream.real_until - SAME).unwrap_or(0);
+        let lost = if hole > most { stream.missed.min(most) } else { stream.missed };
+        self.counts.concealed -= stream.missed - lost;
+        self.counts.longest_gap = self.counts.longest_gap.max(lost);
         let samples = decoder.packet(&waiting.data, &mut self.sound).unwrap_or_else(|| {
             let samples = opus::samples(&waiting.data).unwrap_or(BLOCK);
             decoder.conceal(samples, &mut self.sound);
@@ -319,8 +347,10 @@ impl Playout {
         stream.next = stamp + samples as i64;
         stream.real_until = stream.next;
         stream.sequence = waiting.sequence;
+        stream.last_samples = samples as u64;
         stream.is_silent = opus::is_silence(&waiting.data);
         stream.made_up = 0;
+        stream.missed = 0;
     }
 
     fn make_up(&mut self, stream: &mut Stream, samples: usize, now: f64, decoder: &mut impl Decode) {
@@ -337,6 +367,7 @@ impl Playout {
             stream.next += excess.min(ahead);
         } else {
             self.counts.concealed += samples as u64;
+            stream.missed += samples as u64;
         }
     }
 

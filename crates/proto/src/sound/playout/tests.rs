@@ -233,11 +233,28 @@ fn silence_of_the_sender_is_no_loss_and_speech_begins_whole() {
         link.sequence = sequence;
     }
     link.run(1.0, |_| Some(2.0));
+    let sequence = link.sequence;
+    link.run(5.0, |_| None);
+    link.sequence = sequence;
+    link.run(1.0, |_| Some(2.0));
     let counts = link.playout.counts();
-    assert_eq!(counts.late, 0, "{counts:?}");
-    // The first missing packet of each silence is not known to be silence yet.
-    assert!(counts.concealed <= 10 * 70 * 480, "{counts:?}");
+    assert_eq!((counts.late, counts.concealed, counts.longest_gap), (0, 0, 0), "{counts:?}");
     assert!(link.delay(1) < 25.0, "{} ms", link.delay(1));
+}
+
+#[test]
+fn a_loss_in_silence_counts_as_one_packet_however_long_the_silence_was() {
+    let mut link = Link::new();
+    link.run(1.0, |_| Some(2.0));
+    for _ in 0..10 {
+        let sequence = link.sequence;
+        link.run(0.4, |_| None);
+        // One packet was sent within the silence, and lost.
+        link.sequence = sequence.wrapping_add(1);
+        link.run(0.5, |_| Some(2.0));
+    }
+    let counts = link.playout.counts();
+    assert!(counts.longest_gap <= 480 && counts.concealed <= 10 * 480, "{counts:?}");
 }
 
 #[test]

@@ -1,0 +1,257 @@
+//! Real devices, through the system's sound (ALSA on Linux).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::{ErrorKind, FromSample, SampleFormat, SizedSample, StreamConfig, SupportedStreamConfig};
+
+use super::ring::{Clock, Intake, Outlet, intake, outlet};
+use super::{Direction, Error, Stream};
+
+/// How often a device should call back: often enough for little delay, seldom enough for a busy machine.
+const PERIOD: Duration = Duration::from_millis(5);
+/// How often it calls back if it does not say.
+const PERIOD_USUAL: Duration = Duration::from_millis(20);
+
+/// The system's sound, and what it says where nobody should see it.
+pub(super) struct Hardware {
+    host: cpal::Host,
+    /// Takes what ALSA would write to standard error on this thread.
+    #[cfg(target_os = "linux")]
+    noise: std::cell::Cell<Option<std::rc::Rc<std::cell::RefCell<alsa::Output>>>>,
+}
+
+/// A device that can be opened.
+pub(super) struct Found {
+    pub(super) name: String,
+    device: cpal::Device,
+}
+
+struct Opened {
+    clock: Arc<Clock>,
+    _stream: cpal::Stream,
+}
+
+impl Stream for Opened {
+    fn is_lost(&self) -> bool {
+        self.clock.is_lost()
+    }
+}
+
+impl Hardware {
+    pub(super) fn new() -> Self {
+        Self {
+            host: cpal::default_host(),
+            #[cfg(target_os = "linux")]
+            noise: std::cell::Cell::new(alsa::Output::local_error_handler().ok()),
+        }
+    }
+
+    /// All devices of a direction with names to show, without opening any.
+    pub(super) fn list(&self, direction: Direction) -> Vec<Found> {
+        let Ok(devices) = self.host.devices() else { return Vec::new() };
+        let mut found: Vec<Found> = Vec::new();
+        for device in devices {
+            let fits = match direction {
+                Direction::In => device.supports_input(),
+                Direction::Out => device.supports_output(),
+            };
+            let Some(name) = fits.then(|| shown_name(&device)).flatten() else { continue };
+            let twins = found.iter().filter(|other| other.device_name() == name).count();
+            let name = if twins == 0 { name } else { format!("{name} ({})", twins + 1) };
+            found.push(Found { name, device });
+        }
+        self.quieten();
+        found
+    }
+
+    /// What the system is set to.
+    pub(super) fn default(&self, direction: Direction) -> Option<Found> {
+        let device = match direction {
+            Direction::In => self.host.default_input_device(),
+            Direction::Out => self.host.default_output_device(),
+        };
+        device.map(|device| Found { name: "default".to_owned(), device })
+    }
+
+    pub(super) fn microphone(&self, found: &Found) -> Result<(Box<dyn Stream>, Intake), Error> {
+        let opened = open_microphone(&found.device);
+        self.quieten();
+        opened.map_err(|error| in_words(&error, &found.name))
+    }
+
+    pub(super) fn speaker(&self, found: &Found) -> Result<(Box<dyn Stream>, Outlet), Error> {
+        let opened = open_speaker(&found.device);
+        self.quieten();
+        opened.map_err(|error| in_words(&error, &found.name))
+    }
+
+    /// Logs what the library had to say, where only who looks for it finds it.
+    fn quieten(&self) {
+        #[cfg(target_os = "linux")]
+        if let Some(noise) = self.noise.replace(alsa::Output::local_error_handler().ok()) {
+            noise.borrow().buffer_string(|text| {
+                if !text.is_empty() {
+                    tracing::debug!(said = %String::from_utf8_lossy(text).trim(), "alsa");
+                }
+            });
+        }
+    }
+}
+
+impl Found {
+    fn device_name(&self) -> &str {
+        self.name.rsplit_once(" (").map_or(&self.name, |(name, _)| name)
+    }
+}
+
+/// The name to show, if the device is one that a user would choose: ALSA lists each card a dozen times, once for each
+/// way through its converters.
+fn shown_name(device: &cpal::Device) -> Option<String> {
+    let id = device.id().ok()?;
+    let description = device.description().ok()?;
+    if !cfg!(target_os = "linux") {
+        return Some(description.name().to_owned());
+    }
+    match id.id() {
+        "pipewire" => Some("PipeWire".to_owned()),
+        "pulse" => Some("PulseAudio".to_owned()),
+        id if id.starts_with("plughw:CARD=") && id.as_bytes().get(12).is_some_and(u8::is_ascii_digit) => {
+            Some(description.name().to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn in_words(error: &cpal::Error, name: &str) -> Error {
+    let text = match error.message() {
+        Some(message) => format!("{name}: {message}"),
+        None => format!("{name}: {}", error.kind()),
+    };
+    match error.kind() {
+        ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable => {
+            Error::Missing(format!("{name} is not there"))
+        }
+        ErrorKind::DeviceBusy => Error::Busy(format!("{name} is used by another program")),
+        ErrorKind::PermissionDenied => Error::NotAllowed(format!("{name} may not be used by this user")),
+        _ => Error::Unsupported(text),
+    }
+}
+
+/// Asks for short periods, and takes the device's own if it has none.
+fn config(supported: &SupportedStreamConfig) -> (StreamConfig, StreamConfig, u32) {
+    let frames = (supported.sample_rate() as f64 * PERIOD.as_secs_f64()) as u32;
+    let usual = (supported.sample_rate() as f64 * PERIOD_USUAL.as_secs_f64()) as u32;
+    let plain = supported.config();
+    (StreamConfig { buffer_size: cpal::BufferSize::Fixed(frames), ..plain }, plain, usual)
+}
+
+/// Runs a generic function with the type of the device's samples.
+macro_rules! with_sample_type {
+    ($format:expr, $run:ident ( $($argument:expr),* )) => {
+        match $format {
+            SampleFormat::I8 => $run::<i8>($($argument),*),
+            SampleFormat::I16 => $run::<i16>($($argument),*),
+            SampleFormat::I32 => $run::<i32>($($argument),*),
+            SampleFormat::U8 => $run::<u8>($($argument),*),
+            SampleFormat::U16 => $run::<u16>($($argument),*),
+            SampleFormat::U32 => $run::<u32>($($argument),*),
+            SampleFormat::F64 => $run::<f64>($($argument),*),
+            SampleFormat::F32 => $run::<f32>($($argument),*),
+            _ => Err(cpal::Error::new(ErrorKind::UnsupportedConfig)),
+        }
+    };
+}
+
+fn open_microphone(device: &cpal::Device) -> Result<(Box<dyn Stream>, Intake), cpal::Error> {
+    let supported = device.default_input_config()?;
+    let (short, plain, usual) = config(&supported);
+    let period = |config: StreamConfig| match config.buffer_size {
+        cpal::BufferSize::Fixed(frames) => frames,
+        cpal::BufferSize::Default => usual,
+    };
+    let open = |config| {
+        with_sample_type!(supported.sample_format(), build_microphone(device, config, period(config)))
+    };
+    open(short).or_else(|_| open(plain))
+}
+
+fn build_microphone<T>(
+    device: &cpal::Device,
+    config: StreamConfig,
+    period: u32,
+) -> Result<(Box<dyn Stream>, Intake), cpal::Error>
+where
+    T: SizedSample,
+    f32: FromSample<T>,
+{
+    let (mut source, intake) = intake(config.sample_rate, period);
+    let clock = Arc::clone(&source.clock);
+    let channels = usize::from(config.channels.max(1));
+    let stream = device.build_input_stream::<T, _, _>(
+        config,
+        move |data, info| {
+            let latency = info.timestamp().callback.duration_since(info.timestamp().capture);
+            // The capture time is that of the first frame; the whole piece has come now.
+            let piece =
+                Duration::from_secs_f64(data.len() as f64 / channels as f64 / f64::from(config.sample_rate));
+            let frames = data.chunks_exact(channels).map(|frame| {
+                frame.iter().map(|sample| f32::from_sample_(*sample)).sum::<f32>() / channels as f32
+            });
+            source.bring(frames, Instant::now(), latency.saturating_sub(piece));
+        },
+        on_error(Arc::clone(&clock)),
+        None,
+    )?;
+    stream.play()?;
+    Ok((Box::new(Opened { clock, _stream: stream }), intake))
+}
+
+fn open_speaker(device: &cpal::Device) -> Result<(Box<dyn Stream>, Outlet), cpal::Error> {
+    let supported = device.default_output_config()?;
+    let (short, plain, usual) = config(&supported);
+    let period = |config: StreamConfig| match config.buffer_size {
+        cpal::BufferSize::Fixed(frames) => frames,
+        cpal::BufferSize::Default => usual,
+    };
+    let open =
+        |config| with_sample_type!(supported.sample_format(), build_speaker(device, config, period(config)));
+    open(short).or_else(|_| open(plain))
+}
+
+fn build_speaker<T>(
+    device: &cpal::Device,
+    config: StreamConfig,
+    period: u32,
+) -> Result<(Box<dyn Stream>, Outlet), cpal::Error>
+where
+    T: SizedSample + FromSample<f32>,
+{
+    let (mut sink, outlet) = outlet(config.sample_rate, period);
+    let clock = Arc::clone(&sink.clock);
+    let channels = usize::from(config.channels.max(1));
+    let stream = device.build_output_stream::<T, _, _>(
+        config,
+        move |data, info| {
+            let latency = info.timestamp().playback.duration_since(info.timestamp().callback);
+            sink.fetch(data.len() / channels, Instant::now(), latency, |n, sample| {
+                // One voice on the front pair; the other speakers of a room stay silent.
+                for (channel, place) in data[n * channels..][..channels].iter_mut().enumerate() {
+                    *place = if channel < 2 { T::from_sample_(sample) } else { T::EQUILIBRIUM };
+                }
+            });
+        },
+        on_error(Arc::clone(&clock)),
+        None,
+    )?;
+    stream.play()?;
+    Ok((Box::new(Opened { clock, _stream: stream }), outlet))
+}
+
+fn on_error(clock: Arc<Clock>) -> impl FnMut(cpal::Error) + Send + 'static {
+    move |error| match error.kind() {
+        ErrorKind::Xrun | ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => clock.hiccup(),
+        _ => clock.lose(),
+    }
+}
