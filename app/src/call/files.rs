@@ -54,7 +54,7 @@ pub struct Files {
     // A few for each input; drained by the owner.
     outputs: VecDeque<Output>,
     // Full at SHOWN_MAX: the oldest line leaves.
-    shown: VecDeque<(Shown, Instant)>,
+    shown: VecDeque<Shown>,
     /// Id of the oldest line.
     first_id: u64,
     /// Where received files lie, and why some could not be.
@@ -206,7 +206,7 @@ impl Files {
     /// Takes a message of a peer.
     pub fn handle_message(&mut self, from: PeerId, message: &Message, now: Instant) {
         if let Some(key) = self.inbox.handle_message(from, message, now) {
-            self.show(Shown::In(key), now);
+            self.show(Shown::In(key));
             if self.offers == Offers::Take {
                 self.inbox.take(key, now);
             }
@@ -232,15 +232,15 @@ impl Files {
                 match self.outbox.offer(FileId(rand::random()), &name, size, &to) {
                     Some(key) => {
                         self.sources.insert(key, source);
-                        self.show(Shown::Out(key), now);
+                        self.show(Shown::Out(key));
                         self.disk.ask(Job::Hash { source });
                     }
-                    None => self.refuse(source, format!("{name}: too many files are under way"), now),
+                    None => self.refuse(source, format!("{name}: too many files are under way")),
                 }
             }
             Done::NotOpened { source, reason } => {
                 self.opening.remove(&source);
-                self.refuse(source, reason, now);
+                self.refuse(source, reason);
             }
             Done::Hashed { source, sha256 } => {
                 if let Some(key) = self.key(source) {
@@ -296,8 +296,7 @@ impl Files {
     pub fn view(&self, now: Instant, name: impl Fn(PeerId) -> String) -> Vec<model::File> {
         let sent: BTreeMap<u64, _> = self.outbox.files(now).map(|file| (file.key, file)).collect();
         let received: BTreeMap<u64, _> = self.inbox.files(now).map(|file| (file.key, file)).collect();
-        let line = |(id, (shown, since)): (usize, &(Shown, Instant))| {
-            let ago = now.saturating_duration_since(*since);
+        let line = |(id, shown): (usize, &Shown)| {
             let end = self.ends.get(shown);
             let (from, file_name, size, progress) = match shown {
                 Shown::In(key) => {
@@ -313,27 +312,27 @@ impl Files {
                     (None, String::new(), 0, model::Progress::Failed(reason))
                 }
             };
-            Some(model::File { id: self.first_id + id as u64, from, name: file_name, size, ago, progress })
+            Some(model::File { id: self.first_id + id as u64, from, name: file_name, size, progress })
         };
         self.shown.iter().enumerate().filter_map(line).collect()
     }
 
     fn find(&self, id: u64) -> Option<Shown> {
-        self.shown.get(usize::try_from(id.checked_sub(self.first_id)?).ok()?).map(|(shown, _)| *shown)
+        self.shown.get(usize::try_from(id.checked_sub(self.first_id)?).ok()?).copied()
     }
 
-    fn show(&mut self, shown: Shown, now: Instant) {
-        self.shown.push_back((shown, now));
+    fn show(&mut self, shown: Shown) {
+        self.shown.push_back(shown);
         if self.shown.len() > SHOWN_MAX {
             self.first_id += 1;
-            if let Some((oldest, _)) = self.shown.pop_front() {
+            if let Some(oldest) = self.shown.pop_front() {
                 self.ends.remove(&oldest);
             }
         }
     }
 
-    fn refuse(&mut self, source: u64, reason: String, now: Instant) {
-        self.show(Shown::Refused(source), now);
+    fn refuse(&mut self, source: u64, reason: String) {
+        self.show(Shown::Refused(source));
         self.ends.insert(Shown::Refused(source), Err(reason));
         self.disk.ask(Job::Forget { source });
     }

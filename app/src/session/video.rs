@@ -9,7 +9,7 @@ use farwheel_media::slot::Taken;
 use farwheel_media::strip::{self, Stamp};
 use farwheel_media::test_picture::TestPicture;
 use farwheel_media::{self as media, VideoFrame};
-use farwheel_peer::{Channel, Connection, Frames};
+use farwheel_peer::{Channel, Connection, Frames, Track};
 use farwheel_proto::clock::ClockSync;
 use farwheel_proto::video::{EncodedFrame, Size};
 
@@ -121,7 +121,7 @@ impl Setup {
                 tracing::debug!(error = %e, bytes = frame.data.len(), "picture not decoded");
                 lock(&self.figures).handle_broken(frame.data.len());
                 if let Some(connection) = connection.upgrade() {
-                    connection.request_keyframe();
+                    connection.request_keyframe(Track::Camera);
                 }
             }
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farwheel_peer::signaling::{Client, IceServer, PeerId, Place, Role};
-use farwheel_peer::{Channel, Connection, Event, Events, Manners, Signal, Video};
+use farwheel_peer::{Channel, Connection, Event, Events, Manners, Media, Signal};
 use farwheel_proto::control::event::{self, Stamp};
 use farwheel_proto::video::CarTime;
 use tokio::sync::mpsc;
@@ -229,15 +229,15 @@ impl Worker {
         let Some(own_id) = self.own_id else { return };
         let manners = Manners::between(own_id, robot);
         let config = match answer_to {
-            Some(conn) => farwheel_peer::Config::answer(conn, Video::Receive, manners),
-            None => farwheel_peer::Config::offer(Video::Receive, manners),
+            Some(conn) => farwheel_peer::Config::answer(conn, Media::Receive, manners),
+            None => farwheel_peer::Config::offer(Media::Receive, manners),
         };
         let config = config
             .with_ice_servers(self.ice_servers.clone())
             .with_candidates(self.config.candidates)
             .with_bind(self.config.bind.clone())
             .with_ca(self.config.signaling.ca.clone());
-        let (connection, events, frames) = Connection::open(config);
+        let (connection, events, incoming) = Connection::open(config);
         let connection = Arc::new(connection);
         let setup = video::Setup {
             slot: self.slot.clone(),
@@ -249,7 +249,7 @@ impl Worker {
             recorder: self.config.recorder.clone(),
             measuring: self.shared.measuring.clone(),
         };
-        if let Err(e) = video::spawn(frames, Arc::downgrade(&connection), setup) {
+        if let Err(e) = video::spawn(incoming.camera, Arc::downgrade(&connection), setup) {
             tracing::error!(error = %e, "no thread for the decoder");
         }
         // Signals that came before this connection was built, in their order.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use farwheel_peer::{
     Bind, Camera, CandidatePolicy, Channel, Config, Connection, Event, Events, Frames, IceServer, LinkState,
-    Manners, Sent, Video, signaling,
+    Manners, Media, Sent, Track, signaling,
 };
 use farwheel_proto::video::{Bitrate, EncodedFrame, FrameKind, MediaTime, Size};
 
@@ -95,10 +95,10 @@ struct Pair {
 /// Connects an app that offers to a robot that answers, and that sends back each control message; time until both may
 /// send.
 async fn connect(path: &Path, begin: Instant) -> (Pair, Duration) {
-    let config = path.of(Config::offer(Video::Receive, Manners::Polite));
+    let config = path.of(Config::offer(Media::Receive, Manners::Polite));
     let conn = config.conn;
-    let (app, app_events, frames) = Connection::open(config);
-    let config = path.of(Config::answer(conn, Video::Send(CAMERA), Manners::Impolite));
+    let (app, app_events, incoming) = Connection::open(config);
+    let config = path.of(Config::answer(conn, Media::Send(CAMERA), Manners::Impolite));
     let (robot, robot_events, _) = Connection::open(config);
     let (app, robot) = (std::sync::Arc::new(app), std::sync::Arc::new(robot));
     let (messages_tx, app_messages) = tokio::sync::mpsc::channel(64);
@@ -114,7 +114,7 @@ async fn connect(path: &Path, begin: Instant) -> (Pair, Duration) {
     for _ in 0..2 {
         open_rx.recv().await.expect("both say so");
     }
-    (Pair { app, robot, frames, app_messages }, begin.elapsed())
+    (Pair { app, robot, frames: incoming.camera, app_messages }, begin.elapsed())
 }
 
 fn carry(
@@ -136,7 +136,7 @@ fn carry(
                     open.send(()).await.ok();
                 }
                 Event::State(LinkState::Failed(failure)) => eprintln!("failed: {failure}"),
-                Event::State(_) | Event::KeyframeRequested => {}
+                Event::State(_) | Event::KeyframeRequested(_) => {}
                 Event::Message { data, .. } => message(data),
             }
         }
@@ -146,7 +146,7 @@ fn carry(
 /// Sends key frames until one arrives: over a relay the first one does not (docs/ENGINE.md).
 async fn first_picture(pair: &mut Pair) {
     loop {
-        pair.robot.send_frame(picture(0, FrameKind::Key, KEY_BYTES));
+        pair.robot.send_frame(Track::Camera, picture(0, FrameKind::Key, KEY_BYTES));
         if let Ok(frame) = tokio::time::timeout(ASK_AGAIN, pair.frames.recv()).await {
             frame.expect("connected");
             return;
@@ -170,7 +170,7 @@ async fn run(mut pair: Pair, span: Duration) -> (Vec<Duration>, Vec<Duration>) {
             };
             let frame = picture(number, kind, bytes);
             sent.push(Instant::now());
-            assert_eq!(robot.send_frame(frame), Sent::Queued);
+            assert_eq!(robot.send_frame(Track::Camera, frame), Sent::Queued);
         }
         sent
     });

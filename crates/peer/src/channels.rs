@@ -16,6 +16,9 @@ use crate::turns::Turns;
 /// Places in the owner's event queue that lossy messages leave to everything else.
 pub(crate) const EVENTS_RESERVED: usize = 64;
 
+/// How soon it is looked again whether the owner has made room for a piece of a file.
+const OWNER_WAIT: Duration = Duration::from_millis(2);
+
 /// Tells when the channels' transport stands.
 pub(crate) async fn await_open(transport: Arc<dyn DataChannel>, engine_events: mpsc::Sender<EngineEvent>) {
     while let Some(event) = transport.poll().await {
@@ -40,6 +43,11 @@ pub(crate) async fn receive(
             DataChannelEvent::OnClose => engine_events.send(EngineEvent::ChannelClosed(channel)).await,
             DataChannelEvent::OnMessage(message) => {
                 shared.announced().await;
+                // Full: a file is not read on, and the other side's transport waits. The places left are for the others.
+                while channel == Channel::File && events.capacity() <= EVENTS_RESERVED && !events.is_closed()
+                {
+                    tokio::time::sleep(OWNER_WAIT).await;
+                }
                 let event = Event::Message { channel, data: message.data.freeze() };
                 if channel.is_lossy() {
                     // Full: this datagram is dropped, as the network might have.
@@ -97,6 +105,9 @@ pub(crate) async fn send(
                 shared.pop_message(channel)
             };
             let Some(data) = data else { break };
+            if channel == Channel::File {
+                shared.file_taken.notify_waiters();
+            }
             sent_at = Instant::now();
             if let Some(detour) = detour {
                 if detour.send(channel, &data).await {

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+pub use farwheel_proto::rate::Source as Camera;
 pub use farwheel_proto::signaling::IceServer;
 use farwheel_proto::signaling::PeerId;
-use farwheel_proto::video::{Bitrate, Size};
 
 use crate::signal::ConnId;
 
@@ -19,8 +19,8 @@ pub struct Config {
     pub initiative: Initiative,
     /// Who gives way when both offer at once.
     pub manners: Manners,
-    /// Which way pictures travel.
-    pub video: Video,
+    /// What travels besides messages, and which way.
+    pub media: Media,
     /// STUN and TURN servers, as the signalling server handed them out.
     pub ice_servers: Vec<IceServer>,
     /// Which candidates may be used.
@@ -35,13 +35,13 @@ pub struct Config {
 
 impl Config {
     /// The configuration of a side that offers: the newcomer in a room. Draws a fresh connection id.
-    pub fn offer(video: Video, manners: Manners) -> Self {
-        Self::new(ConnId::new(rand::random()), Initiative::Offer, video, manners)
+    pub fn offer(media: Media, manners: Manners) -> Self {
+        Self::new(ConnId::new(rand::random()), Initiative::Offer, media, manners)
     }
 
     /// The configuration of the side that answers an offer carrying `conn`.
-    pub fn answer(conn: ConnId, video: Video, manners: Manners) -> Self {
-        Self::new(conn, Initiative::Answer, video, manners)
+    pub fn answer(conn: ConnId, media: Media, manners: Manners) -> Self {
+        Self::new(conn, Initiative::Answer, media, manners)
     }
 
     /// Sets the STUN and TURN servers.
@@ -69,12 +69,12 @@ impl Config {
         Self { beside: Some(main), ..self }
     }
 
-    fn new(conn: ConnId, initiative: Initiative, video: Video, manners: Manners) -> Self {
+    fn new(conn: ConnId, initiative: Initiative, media: Media, manners: Manners) -> Self {
         Self {
             conn,
             initiative,
             manners,
-            video,
+            media,
             ice_servers: Vec::new(),
             candidates: CandidatePolicy::All,
             bind: Bind::Everywhere,
@@ -109,26 +109,26 @@ impl Manners {
     }
 }
 
-/// Which way pictures travel on this connection.
+/// What travels on a connection besides messages. Both sides say it beforehand; nothing is renegotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Video {
+pub enum Media {
     /// This side sends (the robot) what this camera gives.
     Send(Camera),
     /// This side receives (the app).
     Receive,
-    /// Nowhere: a connection of data channels alone.
+    /// Nothing: a connection of data channels alone.
     None,
+    /// Sound, a camera's pictures and a shared screen's, both ways, and files. What is off is simply not sent.
+    Call(Call),
 }
 
-/// What a sender has to send at most.
+/// What a caller has to send at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Camera {
-    /// The camera's picture.
-    pub size: Size,
-    /// Its frames a second.
-    pub fps: u32,
-    /// Most to send, repairs included.
-    pub bitrate_max: Bitrate,
+pub struct Call {
+    /// The camera.
+    pub camera: Camera,
+    /// The shared screen.
+    pub screen: Camera,
 }
 
 /// Which candidates may be used.

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use farwheel_proto::rate::{Reason, Target, Verdict};
+use farwheel_proto::call::verify::Fingerprints;
+use farwheel_proto::rate::{Orders, Reason, Target, Track, Verdict};
+use farwheel_proto::sound;
 use farwheel_proto::video::{Bitrate, EncodedFrame, FrameKind, Size};
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::config::{Config, Manners, Video};
+use crate::config::{Config, Manners, Media};
 use crate::detour::Detour;
 use crate::engine::FEEDBACK_INTERVAL;
 use crate::event::{Channel, Event, LinkState};
-use crate::outbox::{FrameQueued, Messages, Pictures, Queued};
+use crate::outbox::{FrameQueued, Messages, Pictures, Queued, Sounds as SoundsOut};
 use crate::signal::{Admission, ConnId, Signal, SignalKind};
 use crate::stats::{Link, Stats};
 use crate::task::{self, Command};
@@ -27,6 +29,8 @@ pub(crate) const EVENTS_MAX: usize = 256;
 /// Received pictures on their way to the decoder.
 /// Full: everything up to the next key frame is dropped, and one is asked for.
 pub(crate) const FRAMES_MAX: usize = 8;
+/// Received packets of sound on their way to their reader, a second and more. Full: the newest is dropped and counted.
+pub(crate) const SOUNDS_MAX: usize = 64;
 
 /// One WebRTC connection to one peer.
 ///
@@ -44,9 +48,24 @@ pub struct Connection {
 #[derive(Debug)]
 pub struct Events(mpsc::Receiver<Event>);
 
-/// Received pictures in decoding order; stays empty on a sending connection.
+/// Received pictures of one track in decoding order; stays empty where none are received.
 #[derive(Debug)]
 pub struct Frames(mpsc::Receiver<EncodedFrame>);
+
+/// Received packets of sound in the order of their arrival; stays empty where none is received.
+#[derive(Debug)]
+pub struct Sounds(mpsc::Receiver<sound::Received>);
+
+/// The media that the other side sends.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The camera's pictures.
+    pub camera: Frames,
+    /// The shared screen's pictures.
+    pub screen: Frames,
+    /// The sound.
+    pub sound: Sounds,
+}
 
 /// What became of a picture handed to [`Connection::send_frame`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +89,12 @@ pub enum SendError {
     /// The channels are not open yet, or not any more.
     #[error("connection is not open")]
     NotConnected,
-    /// The reliable channel has 256 messages waiting.
-    #[error("256 messages wait on the reliable channel already")]
+    /// The reliable channel has 256 messages waiting, or that of files 32 pieces.
+    #[error("too many messages wait on the reliable channel already")]
     Full,
+    /// Only calls carry files.
+    #[error("this connection carries no files")]
+    NoFiles,
     /// A message of this many bytes does not fit.
     #[error("message has {0} bytes, at most 16384 are allowed")]
     TooLarge(usize),
@@ -87,14 +109,19 @@ impl Connection {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub fn open(config: Config) -> (Self, Events, Frames) {
+    pub fn open(config: Config) -> (Self, Events, Incoming) {
         let (commands_tx, commands_rx) = mpsc::channel(COMMANDS_MAX);
         let (events_tx, events_rx) = mpsc::channel(EVENTS_MAX);
-        let (frames_tx, frames_rx) = mpsc::channel(FRAMES_MAX);
+        let (camera_tx, camera_rx) = mpsc::channel(FRAMES_MAX);
+        let (screen_tx, screen_rx) = mpsc::channel(FRAMES_MAX);
+        let (sound_tx, sound_rx) = mpsc::channel(SOUNDS_MAX);
         let (closed_tx, closed_rx) = watch::channel(false);
         let shared = Arc::new(Shared::new(&config));
-        task::spawn(config, Arc::clone(&shared), commands_rx, events_tx, frames_tx, closed_tx);
-        (Self { shared, commands: commands_tx, closed: closed_rx }, Events(events_rx), Frames(frames_rx))
+        let media = Readers { camera: camera_tx, screen: screen_tx, sound: sound_tx };
+        task::spawn(config, Arc::clone(&shared), commands_rx, events_tx, media, closed_tx);
+        let incoming =
+            Incoming { camera: Frames(camera_rx), screen: Frames(screen_rx), sound: Sounds(sound_rx) };
+        (Self { shared, commands: commands_tx, closed: closed_rx }, Events(events_rx), incoming)
     }
 
     /// The id both ends know this connection by.
@@ -130,36 +157,41 @@ impl Connection {
         }
     }
 
-    /// Whether a picture captured just now is worth encoding for this connection, and how large it may become. One that
-    /// was refused must not be sent. `None` on a receiving side.
-    pub fn admit_frame(&self) -> Option<Verdict> {
-        let waiting = self.shared.pictures().bytes();
-        self.shared.uplink.as_ref().map(|uplink| uplink.lock().admit(waiting, Instant::now()))
+    /// Whether a picture of this track captured just now is worth encoding for this connection, and how large it may become.
+    /// One that was refused must not be sent. `None` where the track is not sent.
+    pub fn admit_frame(&self, track: Track) -> Option<Verdict> {
+        let waiting = Track::ALL.iter().map(|track| self.shared.pictures(*track).bytes()).sum();
+        self.shared.uplink.as_ref()?.lock().admit(track, waiting, Instant::now())
     }
 
     /// Sends a picture that was encoded for another connection's link, unless this one has no room for it; then this one
     /// and all up to the next key frame are left out.
-    pub fn offer_frame(&self, frame: EncodedFrame) -> Sent {
-        match self.admit_frame() {
+    pub fn offer_frame(&self, track: Track, frame: EncodedFrame) -> Sent {
+        match self.admit_frame(track) {
             // Made for the other's anchors.
             Some(Verdict::Encode { .. } | Verdict::Skip(Reason::FrameRate))
-                if frame.kind == FrameKind::Recovery && self.shared.pictures().awaits_key() =>
+                if frame.kind == FrameKind::Recovery && self.shared.pictures(track).awaits_key() =>
             {
                 Sent::AwaitingKey
             }
             // A lower rate than the stream's is no reason: half of the pictures are none.
-            Some(Verdict::Encode { .. } | Verdict::Skip(Reason::FrameRate)) => self.send_frame(frame),
+            Some(Verdict::Encode { .. } | Verdict::Skip(Reason::FrameRate)) => self.send_frame(track, frame),
             Some(Verdict::Skip(Reason::Budget | Reason::Stall)) => {
-                self.shared.pictures().break_off();
+                self.leave_out(track);
                 Sent::NoRoom
             }
             None => Sent::NotConnected,
         }
     }
 
-    /// What the pictures sent here are to be; `None` on a receiving side.
-    pub fn target(&self) -> Option<Target> {
-        self.shared.uplink.as_ref().map(|uplink| uplink.lock().target())
+    /// Leaves out all pictures of this track up to the next key frame: the other side has no use for it now.
+    pub fn leave_out(&self, track: Track) {
+        self.shared.pictures(track).break_off();
+    }
+
+    /// What the pictures of this track are to be, or would be if it were on; `None` where it is not sent.
+    pub fn target(&self, track: Track) -> Option<Target> {
+        self.shared.uplink.as_ref()?.lock().target(track)
     }
 
     /// Whether the path is direct and its round trip was within 5 ms when it came up, and never above 20 ms since: a
@@ -171,77 +203,117 @@ impl Connection {
     /// Why the pictures sent here are what they are, as of now; `None` on a receiving side.
     pub fn link(&self) -> Option<Link> {
         let uplink = self.shared.uplink.as_ref()?.lock();
-        Some(Link { status: uplink.status(Instant::now()), target: uplink.target() })
+        Some(Link { status: uplink.status(Instant::now()), target: uplink.target(Track::Camera)? })
     }
 
-    /// The receiver holds anchors: where the feedback shows that a picture will not be whole in time, a recovery is
-    /// ordered.
-    pub fn allow_recoveries(&self) {
+    /// The receiver holds anchors of this track: where the feedback shows that a picture will not be whole in time, a
+    /// recovery is ordered.
+    pub fn allow_recoveries(&self, track: Track) {
         if let Some(uplink) = &self.shared.uplink {
-            uplink.lock().allow_recoveries();
+            uplink.lock().allow_recoveries(track);
         }
     }
 
-    /// Whether the next picture shall be a recovery; that is told once.
-    pub fn take_recovery_order(&self) -> bool {
-        self.shared.uplink.as_ref().is_some_and(|uplink| uplink.lock().orders().take())
+    /// Whether the next picture of this track shall be a recovery; that is told once.
+    pub fn take_recovery_order(&self, track: Track) -> bool {
+        self.with_orders(track, Orders::take).unwrap_or_default()
     }
 
     /// Whether a recovery that was ordered may not have arrived yet.
-    pub fn awaits_recovery(&self) -> bool {
-        self.shared.uplink.as_ref().is_some_and(|uplink| uplink.lock().orders().is_under_way(Instant::now()))
+    pub fn awaits_recovery(&self, track: Track) -> bool {
+        self.with_orders(track, |orders| orders.is_under_way(Instant::now())).unwrap_or_default()
     }
 
     /// Notes that no recovery could be made as ordered.
-    pub fn refuse_recovery(&self) {
-        if let Some(uplink) = &self.shared.uplink {
-            uplink.lock().orders().handle_refused();
-        }
+    pub fn refuse_recovery(&self, track: Track) {
+        self.with_orders(track, Orders::handle_refused);
     }
 
     /// Notes that the next picture is a recovery for another reason than an order.
-    pub fn note_recovery(&self) {
+    pub fn note_recovery(&self, track: Track) {
+        self.with_orders(track, |orders| orders.handle_recovery_ordered(Instant::now()));
+    }
+
+    fn with_orders<T>(&self, track: Track, act: impl FnOnce(&mut Orders) -> T) -> Option<T> {
+        self.shared.uplink.as_ref()?.lock().orders(track).map(act)
+    }
+
+    /// Changes the most to send of a track.
+    pub fn set_bitrate_max(&self, track: Track, max: Bitrate) {
         if let Some(uplink) = &self.shared.uplink {
-            uplink.lock().orders().handle_recovery_ordered(Instant::now());
+            uplink.lock().controller().set_bitrate_max(track, max, Instant::now());
         }
     }
 
-    /// Changes the most to send.
-    pub fn set_bitrate_max(&self, max: Bitrate) {
+    /// Tells of what size a source's pictures are, if it is another one than the configured.
+    pub fn set_size(&self, track: Track, size: Size) {
         if let Some(uplink) = &self.shared.uplink {
-            uplink.lock().controller().set_bitrate_max(max);
+            uplink.lock().controller().set_size(track, size, Instant::now());
         }
     }
 
-    /// Tells of what size the camera's pictures are, if it is another one than the configured.
-    pub fn set_camera(&self, size: Size) {
-        if let Some(uplink) = &self.shared.uplink {
-            uplink.lock().controller().set_camera(size);
-        }
-    }
-
-    /// Sends a picture, newest last; never waits.
-    pub fn send_frame(&self, frame: EncodedFrame) -> Sent {
+    /// Sends a picture of a track, newest last; never waits. What nobody calls this for is muted: the section stays.
+    pub fn send_frame(&self, track: Track, frame: EncodedFrame) -> Sent {
         if !self.shared.media_open.load(Ordering::Acquire) {
             return Sent::NotConnected;
         }
         let (bytes, kind) = (frame.data.len(), frame.kind);
-        let queued = self.shared.pictures().push(frame);
+        let queued = self.shared.pictures(track).push(frame);
         if queued == FrameQueued::Yes
             && let Some(uplink) = &self.shared.uplink
         {
-            uplink.lock().controller().handle_encoded(bytes, kind);
+            uplink.lock().controller().handle_encoded(track, bytes, kind);
         }
         match queued {
             FrameQueued::Yes => {
-                self.shared.pictures_added.notify_one();
+                self.shared.pictures_added(track).notify_one();
                 Sent::Queued
             }
             FrameQueued::AwaitingKey => Sent::AwaitingKey,
             FrameQueued::Overflow => {
                 self.shared.stats().frames_refused += 1;
-                self.command(Command::SendQueueOverflowed);
+                self.command(Command::SendQueueOverflowed(track));
                 Sent::Overflow
+            }
+        }
+    }
+
+    /// Sends a packet of sound; never waits. It is never paced or repaired; while ten wait, the oldest is dropped. What nobody
+    /// calls this for is muted.
+    pub fn send_sound(&self, packet: sound::Packet) -> Result<(), SendError> {
+        if !self.shared.media_open.load(Ordering::Acquire) {
+            return Err(SendError::NotConnected);
+        }
+        self.shared.sounds().push(packet);
+        self.shared.sound_added.notify_one();
+        Ok(())
+    }
+
+    /// The certificates of both ends, as [`Signal::fingerprint`] writes them; `None` until the handshake has proved them, and
+    /// where a description named several.
+    pub fn fingerprints(&self) -> Option<Fingerprints> {
+        let is_proved = self.shared.media_open.load(Ordering::Acquire);
+        is_proved.then(|| self.shared.fingerprints().clone()).flatten()
+    }
+
+    /// Waits until there is room for a piece of a file; at once where there is.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is closed.
+    pub async fn file_room(&self) -> Result<(), SendError> {
+        let mut closed = self.closed.clone();
+        loop {
+            let taken = self.shared.file_taken.notified();
+            if !self.shared.channels_open.load(Ordering::Acquire) {
+                return Err(SendError::NotConnected);
+            }
+            if self.shared.messages().has_room_for_piece() {
+                return Ok(());
+            }
+            tokio::select! {
+                () = taken => {}
+                _ = closed.wait_for(|closed| *closed) => return Err(SendError::NotConnected),
             }
         }
     }
@@ -251,10 +323,14 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the channels are not open, when the reliable one is full, and when `data` is over 16 KiB.
+    /// When the channels are not open, when the reliable one is full, when `data` is over 16 KiB, and for a piece of a file
+    /// on a connection that is no call.
     pub fn send(&self, channel: Channel, data: Bytes) -> Result<(), SendError> {
         if data.len() > MESSAGE_BYTES_MAX {
             return Err(SendError::TooLarge(data.len()));
+        }
+        if channel == Channel::File && !self.shared.carries_files {
+            return Err(SendError::NoFiles);
         }
         if !self.shared.channels_open.load(Ordering::Acquire) {
             return Err(SendError::NotConnected);
@@ -267,9 +343,9 @@ impl Connection {
         }
     }
 
-    /// Asks the sender for a key frame (PLI), at most once in 300 ms.
-    pub fn request_keyframe(&self) {
-        self.shared.keyframe_wanted.notify_one();
+    /// Asks the sender for a key frame of a track (PLI), at most once in 300 ms.
+    pub fn request_keyframe(&self, track: Track) {
+        self.shared.keyframe_wanted(track).notify_one();
     }
 
     /// Gathers and checks again, after a change of network. Sockets are replaced, so media pauses for some round trips.
@@ -335,58 +411,84 @@ impl Frames {
     }
 }
 
+impl Sounds {
+    /// Waits for the next packet; `None` when the connection is closed.
+    pub async fn recv(&mut self) -> Option<sound::Received> {
+        self.0.recv().await
+    }
+
+    /// Takes a packet if one is there.
+    pub fn try_recv(&mut self) -> Option<sound::Received> {
+        self.0.try_recv().ok()
+    }
+}
+
+/// Where received media go.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    pub(crate) camera: mpsc::Sender<EncodedFrame>,
+    pub(crate) screen: mpsc::Sender<EncodedFrame>,
+    pub(crate) sound: mpsc::Sender<sound::Received>,
+}
+
 /// What the handle and the connection's tasks both touch; each lock guards a slot and is held for a copy.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) conn: ConnId,
     pub(crate) manners: Manners,
+    carries_files: bool,
     /// An own offer is out and not answered.
     pub(crate) offer_pending: AtomicBool,
     /// The handshake is done: pictures may be sent.
     pub(crate) media_open: AtomicBool,
     /// The path is direct and short.
     pub(crate) near: AtomicBool,
-    /// All three channels are open.
+    /// All channels are open.
     pub(crate) channels_open: AtomicBool,
     /// The owner was told that the link stands.
     announced: watch::Sender<bool>,
     pub(crate) state: watch::Sender<LinkState>,
-    pub(crate) keyframe_wanted: Notify,
-    messages_added: [Notify; 3],
-    pub(crate) pictures_added: Notify,
-    /// Decides on what is sent; `None` on a receiving side.
+    keyframe_wanted: [Notify; 2],
+    messages_added: [Notify; Channel::ALL.len()],
+    /// A piece of a file has left the outbox.
+    pub(crate) file_taken: Notify,
+    pictures_added: [Notify; 2],
+    pub(crate) sound_added: Notify,
+    /// Decides on what is sent; `None` on a side that sends no pictures.
     pub(crate) uplink: Option<SharedUplink>,
     detour: Mutex<Option<Arc<Detour>>>,
     messages: Mutex<Messages>,
-    pictures: Mutex<Pictures>,
+    pictures: [Mutex<Pictures>; 2],
+    sounds: Mutex<SoundsOut>,
+    /// Of the descriptions that the handshake goes by.
+    fingerprints: Mutex<Option<Fingerprints>>,
     stats: Mutex<Stats>,
 }
 
 impl Shared {
     fn new(config: &Config) -> Self {
-        let uplink = match config.video {
-            Video::Send(camera) => {
-                let config = uplink::config(camera, FEEDBACK_INTERVAL);
-                Some(SharedUplink::new(&config, Instant::now()))
-            }
-            Video::Receive | Video::None => None,
-        };
+        let uplink = uplink::config(config.media, FEEDBACK_INTERVAL);
         Self {
-            uplink,
+            uplink: uplink.map(|config| SharedUplink::new(&config, Instant::now())),
             conn: config.conn,
             manners: config.manners,
+            carries_files: matches!(config.media, Media::Call(_)),
             offer_pending: AtomicBool::new(false),
             media_open: AtomicBool::new(false),
             near: AtomicBool::new(false),
             channels_open: AtomicBool::new(false),
             announced: watch::Sender::new(false),
             state: watch::Sender::new(LinkState::Connecting),
-            keyframe_wanted: Notify::new(),
-            messages_added: [const { Notify::const_new() }; 3],
-            pictures_added: Notify::new(),
+            keyframe_wanted: [const { Notify::const_new() }; 2],
+            messages_added: [const { Notify::const_new() }; Channel::ALL.len()],
+            file_taken: Notify::new(),
+            pictures_added: [const { Notify::const_new() }; 2],
+            sound_added: Notify::new(),
             detour: Mutex::default(),
             messages: Mutex::default(),
-            pictures: Mutex::default(),
+            pictures: Default::default(),
+            sounds: Mutex::default(),
+            fingerprints: Mutex::default(),
             stats: Mutex::default(),
         }
     }
@@ -423,19 +525,46 @@ impl Shared {
         self.messages().pop_newest(channel)
     }
 
-    pub(crate) fn pop_picture(&self) -> Option<EncodedFrame> {
-        self.pictures().pop()
+    pub(crate) fn keyframe_wanted(&self, track: Track) -> &Notify {
+        &self.keyframe_wanted[index(track)]
+    }
+
+    pub(crate) fn pictures_added(&self, track: Track) -> &Notify {
+        &self.pictures_added[index(track)]
+    }
+
+    pub(crate) fn pop_picture(&self, track: Track) -> Option<EncodedFrame> {
+        self.pictures(track).pop()
+    }
+
+    pub(crate) fn pop_sound(&self) -> Option<sound::Packet> {
+        self.sounds().pop()
+    }
+
+    pub(crate) fn fingerprints(&self) -> MutexGuard<'_, Option<Fingerprints>> {
+        self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn messages(&self) -> MutexGuard<'_, Messages> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pictures(&self) -> MutexGuard<'_, Pictures> {
-        self.pictures.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pictures(&self, track: Track) -> MutexGuard<'_, Pictures> {
+        self.pictures[index(track)].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sounds(&self) -> MutexGuard<'_, SoundsOut> {
+        self.sounds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn stats(&self) -> MutexGuard<'_, Stats> {
         self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const fn index(track: Track) -> usize {
+    match track {
+        Track::Camera => 0,
+        Track::Screen => 1,
     }
 }

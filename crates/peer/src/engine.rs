@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use farwheel_proto::rate::Track;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{ReceiverReportBuilder, Registry, SenderReportBuilder, Slot, TwccReceiverBuilder};
 use rtc::media_stream::MediaStreamTrack;
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_RTX, MediaEngine};
+use rtc::peer_connection::configuration::media_engine::{
+    MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine,
+};
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
     RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
@@ -26,20 +29,24 @@ use webrtc::peer_connection::{
     RTCIceCandidateInit, RTCIceConnectionState, RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy,
     RTCPeerConnectionIceEvent, RTCPeerConnectionState, SettingEngine, SettingEngineBuilder,
 };
-use webrtc::rtp_transceiver::RtpSender;
+use webrtc::rtp_transceiver::{RtpSender, RtpTransceiver};
 
-use crate::config::{Bind, CandidatePolicy, Config, Video};
+use crate::config::{Bind, CandidatePolicy, Config, Media};
 use crate::detour::Inlet;
 use crate::event::Channel;
 use crate::keyframe_requests::KeyframeRequests;
 use crate::turn_bridge::Plan;
 use crate::turns::{TurningRuntime, Turns};
-use crate::uplink::SharedUplink;
+use crate::uplink::{SharedUplink, Stream};
 
 /// Constrained baseline, level 3.1, fragments allowed: what every browser and every encoder of ours speaks.
 const H264_PARAMETERS: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
 const H264_PAYLOAD_TYPE: u8 = 102;
 const RTX_PAYLOAD_TYPE: u8 = 103;
+/// What browsers call it, too. With forward error correction in-band, and nothing sent while nobody speaks (RFC 7587 section
+/// 6.1).
+const OPUS_PARAMETERS: &str = "minptime=10;useinbandfec=1;usedtx=1";
+const OPUS_PAYLOAD_TYPE: u8 = 111;
 
 /// ICE connectivity checks: the default of 200 ms costs 200-400 ms at every connect (measured, docs/ENGINE.md).
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
@@ -59,8 +66,11 @@ pub(crate) const FEEDBACK_INTERVAL: Duration = Duration::from_millis(25);
 /// 250 commands a second of 100 bytes this is one round trip of 160 ms.
 const CHANNEL_BYTES_MAX: usize = 4096;
 
+/// The same on a call, whose files would crawl otherwise: at a round trip of 100 ms this is 10 Mbit/s.
+const CALL_BYTES_MAX: usize = 128 * 1024;
+
 /// The id of the channel that carries nothing, beside those of [`Channel`].
-const TRANSPORT_ID: u16 = 3;
+const TRANSPORT_ID: u16 = 15;
 
 /// What the engine tells a connection's task.
 pub(crate) enum EngineEvent {
@@ -81,19 +91,36 @@ pub(crate) enum EngineEvent {
 }
 
 /// The data channels.
-pub(crate) type Channels = [(Channel, Arc<dyn DataChannel>); 3];
+pub(crate) type Channels = Vec<(Channel, Arc<dyn DataChannel>)>;
 
 /// A connection's parts in the engine.
 pub(crate) struct Engine {
     pub(crate) connection: Arc<dyn PeerConnection>,
     /// Carries nothing: it puts the channels' transport into the description, and its opening tells that this stands.
     pub(crate) transport: Arc<dyn DataChannel>,
-    pub(crate) sender: Option<Sender>,
+    pub(crate) senders: Vec<(Stream, Sender)>,
+    /// Tells the screen's section from the camera's.
+    screen: Option<Arc<dyn RtpTransceiver>>,
     pub(crate) turns: Arc<Turns>,
     pub(crate) plan: Arc<Plan>,
 }
 
-/// The sending end of the video track.
+impl Engine {
+    /// What a received track carries, by the section of the description that it belongs to.
+    pub(crate) async fn stream_of(&self, track: &Arc<dyn TrackRemote>) -> Stream {
+        if track.kind().await == RtpCodecKind::Audio {
+            return Stream::Sound;
+        }
+        let receiver = match &self.screen {
+            Some(screen) => screen.receiver().await.ok().flatten(),
+            None => None,
+        };
+        let is_screen = receiver.is_some_and(|receiver| Arc::ptr_eq(receiver.track(), track));
+        Stream::Pictures(if is_screen { Track::Screen } else { Track::Camera })
+    }
+}
+
+/// The sending end of a track.
 #[derive(Clone)]
 pub(crate) struct Sender {
     pub(crate) track: Arc<TrackLocalStaticRTP>,
@@ -101,15 +128,36 @@ pub(crate) struct Sender {
     pub(crate) ssrc: u32,
 }
 
-/// Builds a connection with its channels and its track, ready to negotiate.
+impl Sender {
+    /// The payload type that was negotiated for a codec; a wrong one would only be logged by the engine.
+    pub(crate) async fn payload_type(&self, codec: &str) -> Result<u8, webrtc::error::Error> {
+        let parameters = self.rtp.get_parameters().await?;
+        let codecs = parameters.rtp_parameters.codecs;
+        let found = codecs.iter().find(|one| one.rtp_codec.mime_type.eq_ignore_ascii_case(codec));
+        let none = || webrtc::error::Error::Other(format!("the peer takes no {codec}"));
+        found.map(|one| one.payload_type).ok_or_else(none)
+    }
+}
+
+/// Builds a connection with its channels and its tracks, ready to negotiate.
 pub(crate) async fn build(
     config: &Config,
     uplink: Option<&SharedUplink>,
     inlet: Inlet,
     events: mpsc::Sender<EngineEvent>,
 ) -> Result<Engine, webrtc::error::Error> {
-    let handler =
-        Arc::new(Handler { events, connection: OnceLock::new(), has_channels: AtomicBool::new(false) });
+    let channels: &[Channel] = match config.media {
+        Media::Call(_) => &Channel::ALL,
+        Media::Send(_) | Media::Receive | Media::None => {
+            &[Channel::Control, Channel::Telemetry, Channel::Event]
+        }
+    };
+    let handler = Arc::new(Handler {
+        events,
+        connection: OnceLock::new(),
+        channels,
+        has_channels: AtomicBool::new(false),
+    });
     let turns = Turns::new();
     let interface = match &config.bind {
         Bind::Interface(name) => Some(name.clone()),
@@ -121,7 +169,7 @@ pub(crate) async fn build(
         CandidatePolicy::All => runtime.with_lead(),
         CandidatePolicy::RelayOnly => runtime,
     };
-    let mut media = media_engine()?;
+    let mut media = media_engine(config.media)?;
     let registry = interceptors(&mut media, uplink, inlet)?;
     let builder = PeerConnectionBuilder::new()
         .with_configuration(
@@ -139,24 +187,42 @@ pub(crate) async fn build(
         .with_handler(Arc::clone(&handler) as Arc<dyn PeerConnectionEventHandler>)
         .with_runtime(Arc::new(runtime))
         .with_udp_addrs(addresses(&config.bind))
-        .with_data_channel_send_buffer_limit(CHANNEL_BYTES_MAX);
+        .with_data_channel_send_buffer_limit(match config.media {
+            Media::Call(_) => CALL_BYTES_MAX,
+            Media::Send(_) | Media::Receive | Media::None => CHANNEL_BYTES_MAX,
+        });
     // The future holds the whole engine: kept out of the task's own, which lives as long as the connection.
     let connection: Arc<dyn PeerConnection> = Arc::new(Box::pin(builder.build()).await?);
     handler.connection.set(Arc::downgrade(&connection)).expect("nobody else sets it");
     let transport = channel(&*connection, "transport", negotiated(TRANSPORT_ID)).await?;
-    let sender = match config.video {
-        Video::Send(_) => Some(add_track(&*connection).await?),
-        Video::Receive => {
+    let (mut senders, mut screen) = (Vec::new(), None);
+    match config.media {
+        Media::Send(_) => {
+            let camera = Stream::Pictures(Track::Camera);
+            senders.push((camera, add_track(&*connection, camera).await?.0));
+        }
+        Media::Receive => {
             let receive = RTCRtpTransceiverInit {
                 direction: RTCRtpTransceiverDirection::Recvonly,
                 ..Default::default()
             };
             connection.add_transceiver_from_kind(RtpCodecKind::Video, Some(receive)).await?;
-            None
         }
-        Video::None => None,
-    };
-    Ok(Engine { connection, transport, sender, turns, plan })
+        Media::None => {}
+        Media::Call(_) => {
+            // The order decides which section of an offer becomes whose, since the two of video look alike.
+            for stream in [Stream::Sound, Stream::Pictures(Track::Camera), Stream::Pictures(Track::Screen)] {
+                let (sender, transceiver) = add_track(&*connection, stream).await?;
+                senders.push((stream, sender));
+                screen = Some(transceiver);
+            }
+        }
+    }
+    if let Some(uplink) = uplink {
+        let mut uplink = uplink.lock();
+        senders.iter().for_each(|(stream, sender)| uplink.expect(*stream, sender.ssrc));
+    }
+    Ok(Engine { connection, transport, senders, screen, turns, plan })
 }
 
 fn settings(candidates: CandidatePolicy) -> SettingEngine {
@@ -179,7 +245,7 @@ fn settings(candidates: CandidatePolicy) -> SettingEngine {
         .build()
 }
 
-fn media_engine() -> Result<MediaEngine, webrtc::error::Error> {
+fn media_engine(for_media: Media) -> Result<MediaEngine, webrtc::error::Error> {
     let mut media = MediaEngine::default();
     media.register_codec(
         RTCRtpCodecParameters { rtp_codec: h264(), payload_type: H264_PAYLOAD_TYPE },
@@ -196,6 +262,13 @@ fn media_engine() -> Result<MediaEngine, webrtc::error::Error> {
         RTCRtpCodecParameters { rtp_codec: rtx, payload_type: RTX_PAYLOAD_TYPE },
         RtpCodecKind::Video,
     )?;
+    // Where it is not known, a browser's offer of sound is refused.
+    if let Media::Call(_) = for_media {
+        media.register_codec(
+            RTCRtpCodecParameters { rtp_codec: opus(), payload_type: OPUS_PAYLOAD_TYPE },
+            RtpCodecKind::Audio,
+        )?;
+    }
     Ok(media)
 }
 
@@ -216,6 +289,17 @@ fn h264() -> RTCRtpCodec {
     }
 }
 
+fn opus() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_OPUS.to_owned(),
+        clock_rate: 48_000,
+        // Always two in a description, whatever is sent (RFC 7587 section 7).
+        channels: 2,
+        sdp_fmtp_line: OPUS_PARAMETERS.to_owned(),
+        rtcp_feedback: vec![RTCPFeedback { typ: "transport-cc".to_owned(), parameter: String::new() }],
+    }
+}
+
 /// Our own choice of the engine's interceptors: its NACK generator repeats without end, its pacer and estimator are
 /// not ours; the requests for repairs come from the frame assembler.
 fn interceptors(
@@ -224,11 +308,10 @@ fn interceptors(
     inlet: Inlet,
 ) -> Result<Registry, webrtc::error::Error> {
     for uri in [extmap::SDES_MID_URI, extmap::TRANSPORT_CC_URI] {
-        media.register_header_extension(
-            RTCRtpHeaderExtensionCapability { uri: uri.to_owned() },
-            RtpCodecKind::Video,
-            None,
-        )?;
+        for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
+            let capability = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };
+            media.register_header_extension(capability, kind, None)?;
+        }
     }
     let registry = Registry::new()
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().with_interval(FEEDBACK_INTERVAL).build())
@@ -291,18 +374,20 @@ fn addresses(bind: &Bind) -> Vec<SocketAddr> {
 /// Makes the data channels. Called while the engine waits, between the end of the DTLS handshake and the first packet of
 /// the channels' transport: the side that begins with that has its channels open then before the other side can say
 /// anything (docs/ENGINE.md).
-async fn channels(connection: &dyn PeerConnection) -> Result<Channels, webrtc::error::Error> {
-    let init = |channel: Channel| RTCDataChannelInit {
-        ordered: !channel.is_lossy(),
-        max_retransmits: channel.is_lossy().then_some(0),
-        ..negotiated(channel.id())
-    };
-    let make = |one: Channel| channel(connection, one.label(), init(one));
-    Ok([
-        (Channel::Control, make(Channel::Control).await?),
-        (Channel::Telemetry, make(Channel::Telemetry).await?),
-        (Channel::Event, make(Channel::Event).await?),
-    ])
+async fn channels(
+    connection: &dyn PeerConnection,
+    wanted: &[Channel],
+) -> Result<Channels, webrtc::error::Error> {
+    let mut made = Vec::with_capacity(wanted.len());
+    for one in wanted {
+        let init = RTCDataChannelInit {
+            ordered: !one.is_lossy(),
+            max_retransmits: one.is_lossy().then_some(0),
+            ..negotiated(one.id())
+        };
+        made.push((*one, channel(connection, one.label(), init).await?));
+    }
+    Ok(made)
 }
 
 /// Announced in-band, the receiving end would ignore the reliability (docs/ENGINE.md).
@@ -326,32 +411,47 @@ fn is_global_v6(ip: IpAddr) -> bool {
     }
 }
 
-async fn add_track(connection: &dyn PeerConnection) -> Result<Sender, webrtc::error::Error> {
+async fn add_track(
+    connection: &dyn PeerConnection,
+    stream: Stream,
+) -> Result<(Sender, Arc<dyn RtpTransceiver>), webrtc::error::Error> {
     let ssrc: u32 = rand::random();
+    let (kind, codec, name) = match stream {
+        Stream::Sound => (RtpCodecKind::Audio, opus(), "sound"),
+        Stream::Pictures(Track::Camera) => (RtpCodecKind::Video, h264(), "camera"),
+        Stream::Pictures(Track::Screen) => (RtpCodecKind::Video, h264(), "screen"),
+    };
     let encoding = RTCRtpEncodingParameters {
         rtp_coding_parameters: RTCRtpCodingParameters {
             ssrc: Some(ssrc),
-            rtx: Some(RTCRtpRtxParameters { ssrc: ssrc.wrapping_add(1) }),
+            rtx: Some(RTCRtpRtxParameters { ssrc: ssrc.wrapping_add(1) })
+                .filter(|_| kind == RtpCodecKind::Video),
             ..Default::default()
         },
-        codec: h264(),
+        codec,
         ..Default::default()
     };
+    // A camera and its sound are one stream to a browser, which plays them in step; a screen is another. The track's own name
+    // must differ from the other side's, or what that says of it gets lost (docs/ENGINE.md).
+    let group = if name == "screen" { "screen" } else { "camera" };
     let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
-        "camera".to_owned(),
-        "video".to_owned(),
-        "video".to_owned(),
-        RtpCodecKind::Video,
+        group.to_owned(),
+        format!("{name}-{ssrc:08x}"),
+        name.to_owned(),
+        kind,
         vec![encoding],
     )));
-    let rtp = connection.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>).await?;
-    Ok(Sender { track, rtp, ssrc })
+    let local = Arc::clone(&track) as Arc<dyn TrackLocal>;
+    let transceiver = connection.add_transceiver_from_track(local, None).await?;
+    let rtp = transceiver.sender().await?.ok_or(webrtc::error::Error::ErrRTPSenderNotExisted)?;
+    Ok((Sender { track, rtp, ssrc }, transceiver))
 }
 
 /// Hands the engine's events on. It runs on the engine's own task, so it never waits.
 struct Handler {
     events: mpsc::Sender<EngineEvent>,
     connection: OnceLock<Weak<dyn PeerConnection>>,
+    channels: &'static [Channel],
     has_channels: AtomicBool,
 }
 
@@ -388,7 +488,7 @@ impl PeerConnectionEventHandler for Handler {
             && let Some(connection) = self.connection.get().and_then(Weak::upgrade)
             && !self.has_channels.swap(true, Ordering::AcqRel)
         {
-            self.hand_on(match channels(&*connection).await {
+            self.hand_on(match channels(&*connection, self.channels).await {
                 Ok(channels) => EngineEvent::Channels(channels),
                 Err(error) => EngineEvent::NoChannels(error),
             });

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use farwheel_proto::rate::Track;
 
 use crate::signal::Signal;
 
@@ -20,8 +21,9 @@ pub enum Event {
         /// Its bytes.
         data: Bytes,
     },
-    /// The next picture sent must be a key frame: the other side asked (PLI, FIR), or the send queue overflowed.
-    KeyframeRequested,
+    /// The next picture sent of this track must be a key frame: the other side asked (PLI, FIR), or the send queue
+    /// overflowed.
+    KeyframeRequested(Track),
 }
 
 /// The state of the link between the two peers.
@@ -35,7 +37,7 @@ pub enum Event {
 pub enum LinkState {
     /// Negotiating, checking candidates, shaking hands.
     Connecting,
-    /// Media and channels flow. Said once all three channels are open, so that a `send` from here on counts.
+    /// Media and channels flow. Said once all channels are open, so that a `send` from here on counts.
     Connected,
     /// Nothing heard for 1.5 s; may come back by itself or by an ICE restart.
     Disconnected,
@@ -79,11 +81,13 @@ pub enum Channel {
     Telemetry,
     /// Requests and acknowledgements: reliable, ordered.
     Event,
+    /// Files, on calls alone: reliable, ordered, and held back where the other side does not keep up.
+    File,
 }
 
 impl Channel {
     /// All of them, by id.
-    pub const ALL: [Self; 3] = [Self::Control, Self::Telemetry, Self::Event];
+    pub const ALL: [Self; 4] = [Self::Control, Self::Telemetry, Self::Event, Self::File];
 
     /// The SCTP stream id.
     pub const fn id(self) -> u16 {
@@ -91,6 +95,7 @@ impl Channel {
             Self::Control => 0,
             Self::Telemetry => 1,
             Self::Event => 2,
+            Self::File => 3,
         }
     }
 
@@ -100,6 +105,7 @@ impl Channel {
             Self::Control => "control",
             Self::Telemetry => "telemetry",
             Self::Event => "event",
+            Self::File => "file",
         }
     }
 
@@ -107,7 +113,7 @@ impl Channel {
     pub const fn is_lossy(self) -> bool {
         match self {
             Self::Control | Self::Telemetry => true,
-            Self::Event => false,
+            Self::Event | Self::File => false,
         }
     }
 }

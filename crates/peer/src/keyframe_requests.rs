@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use rtc::interceptor::{Attribute, Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::interceptor::{Attribute, AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::sansio::Protocol;
@@ -34,19 +34,24 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for KeyframeRequests {
     type Error = Error;
     type Time = Instant;
 
-    fn handle_read(&mut self, mut msg: TaggedPacket) -> Result<(), Self::Error> {
-        if let Packet::Rtcp(packets) = &mut msg.message.packet {
-            self.inlet.take(packets);
-            packets.retain(|packet| {
-                let packet = packet.as_any();
-                packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>()
-            });
-            if packets.is_empty() {
-                return Ok(());
+    fn handle_read(&mut self, msg: TaggedPacket) -> Result<(), Self::Error> {
+        let TaggedPacket { now, transport, message } = msg;
+        match message {
+            AttributedPacket { packet: Packet::Rtcp(mut packets), .. } => {
+                self.inlet.take(&mut packets);
+                // One by one: the engine hands a compound packet to the track that its first part is about.
+                for packet in packets {
+                    let is_request = packet.as_any().is::<PictureLossIndication>()
+                        || packet.as_any().is::<FullIntraRequest>();
+                    if is_request {
+                        let mut message = AttributedPacket::new(Packet::Rtcp(vec![packet]));
+                        message.add(Attribute::DeliverToApplication);
+                        self.read_queue.push_back(TaggedPacket { now, transport, message });
+                    }
+                }
             }
-            msg.message.add(Attribute::DeliverToApplication);
+            message => self.read_queue.push_back(TaggedPacket { now, transport, message }),
         }
-        self.read_queue.push_back(msg);
         Ok(())
     }
 

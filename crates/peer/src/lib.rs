@@ -1,16 +1,16 @@
 //! One WebRTC connection and the way to it.
 //!
-//! [`Connection`] carries one H.264 track and three data channels between two peers; [`signaling::Client`] joins a
+//! [`Connection`] carries sound, pictures (H.264) and messages between two peers, which of them its [`Media`] says; [`signaling::Client`] joins a
 //! room and carries the offers and candidates. Both are plain handles for use from tokio tasks: every call returns
 //! at once, work happens in a task of the connection's own, and all queues are bounded.
 //!
 //! No public type names the engine (`webrtc`, see docs/ENGINE.md): it can be replaced in this crate alone.
 //!
 //! ```text
-//!            handle_signal, send_frame, send, request_keyframe          signals, state, messages
+//!            handle_signal, send_frame, send_sound, send                signals, state, messages
 //!   owner  -------------------------------------------> Connection -------------------------------> Events
-//!                                                            |       received pictures
-//!                                                            +-------------------------------------> Frames
+//!                                                            |       received pictures and sound
+//!                                                            +-------------------------------------> Incoming
 //! ```
 
 mod addresses;
@@ -28,6 +28,8 @@ mod outbox;
 mod relay_lead;
 mod signal;
 mod silence;
+mod sound_in;
+mod sound_out;
 mod stats;
 mod task;
 mod turn_bridge;
@@ -46,9 +48,11 @@ pub const LOG_DIRECTIVES: &str = "webrtc=error,rtc=error,rtc_ice=error,rtc_dtls=
     rtc_srtp=error,rtc_stun=error,rtc_turn=error,rtc_interceptor=error,rtc_mdns=error,\
     webrtc::peer_connection::transport=off,webrtc::peer_connection::driver=off";
 
-pub use config::{Bind, Camera, CandidatePolicy, Config, IceServer, Initiative, Manners, Video};
-pub use connection::{Connection, Events, Frames, SendError, Sent};
+pub use config::{Bind, Call, Camera, CandidatePolicy, Config, IceServer, Initiative, Manners, Media};
+pub use connection::{Connection, Events, Frames, Incoming, SendError, Sent, Sounds};
 pub use event::{Channel, Event, Failure, LinkState};
+pub use farwheel_proto::call::verify::Fingerprints;
+pub use farwheel_proto::rate::Track;
 pub use interfaces::{Interface, Medium, interface_towards, interfaces};
 pub use signal::{Admission, Beside, ConnId, Signal, SignalKind};
-pub use stats::{CandidateType, Link, RelayTransport, SelectedPair, Stats};
+pub use stats::{CandidateType, Link, RelayTransport, SelectedPair, SoundFigures, Stats};

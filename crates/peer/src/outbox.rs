@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use farwheel_proto::control::telemetry::Fast;
+use farwheel_proto::sound;
 use farwheel_proto::video::{EncodedFrame, FrameKind};
 
 use crate::event::Channel;
@@ -16,6 +17,10 @@ const COMMANDS_MAX: usize = 4;
 const TELEMETRY_MAX: usize = 8;
 /// Messages waiting on the reliable channel; people press no more buttons than this while a link is stuck.
 const MESSAGES_MAX: usize = 256;
+/// Pieces of files waiting: half a megabyte at 16 KiB each, so that whoever reads the file reads ahead of the network.
+const PIECES_MAX: usize = 32;
+/// Packets of sound waiting, 200 ms of it; they wait only while the engine's task is stuck.
+const SOUNDS_MAX: usize = 10;
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +50,7 @@ pub(crate) struct Messages {
     control: VecDeque<Bytes>,
     telemetry: VecDeque<Bytes>,
     event: VecDeque<Bytes>,
+    file: VecDeque<Bytes>,
 }
 
 impl Messages {
@@ -57,7 +63,7 @@ impl Messages {
             let dropped = queue.len() >= room && queue.remove(outdated(queue, &data)).is_some();
             queue.push_back(data);
             if dropped { Queued::OldestDropped } else { Queued::Yes }
-        } else if queue.len() >= MESSAGES_MAX {
+        } else if queue.len() >= if channel == Channel::File { PIECES_MAX } else { MESSAGES_MAX } {
             // Full: the caller is told; nothing reliable is dropped silently.
             Queued::Refused
         } else {
@@ -84,12 +90,37 @@ impl Messages {
         newest
     }
 
+    /// Whether another piece of a file would be taken.
+    pub(crate) fn has_room_for_piece(&self) -> bool {
+        self.file.len() < PIECES_MAX
+    }
+
     fn queue(&mut self, channel: Channel) -> &mut VecDeque<Bytes> {
         match channel {
             Channel::Control => &mut self.control,
             Channel::Telemetry => &mut self.telemetry,
             Channel::Event => &mut self.event,
+            Channel::File => &mut self.file,
         }
+    }
+}
+
+/// Sound waiting to be packetised.
+#[derive(Debug, Default)]
+pub(crate) struct Sounds(VecDeque<sound::Packet>);
+
+impl Sounds {
+    /// Puts a packet in line.
+    pub(crate) fn push(&mut self, packet: sound::Packet) -> Queued {
+        // Full: the oldest goes, since it would be played late or not at all.
+        let dropped = self.0.len() >= SOUNDS_MAX && self.0.pop_front().is_some();
+        self.0.push_back(packet);
+        if dropped { Queued::OldestDropped } else { Queued::Yes }
+    }
+
+    /// Takes the next packet.
+    pub(crate) fn pop(&mut self) -> Option<sound::Packet> {
+        self.0.pop_front()
     }
 }
 
@@ -167,6 +198,7 @@ impl Pictures {
 mod tests {
     use std::time::{Duration, Instant};
 
+    use farwheel_proto::sound::SoundTime;
     use farwheel_proto::video::MediaTime;
 
     use super::*;
@@ -245,6 +277,34 @@ mod tests {
         assert_eq!(messages.push(Channel::Event, Bytes::from_static(b"late")), Queued::Refused);
         assert_eq!(messages.pop(Channel::Event), Some(Bytes::from_static(b"0")));
         assert_eq!(std::iter::from_fn(|| messages.pop(Channel::Event)).count(), MESSAGES_MAX - 1);
+    }
+
+    #[test]
+    fn of_a_file_half_a_megabyte_waits_and_the_next_piece_is_refused() {
+        let mut messages = Messages::default();
+        let piece = Bytes::from(vec![0; 16 * 1024]);
+        let taken = (0..100).take_while(|_| messages.push(Channel::File, piece.clone()) == Queued::Yes);
+        assert_eq!(taken.count(), 32);
+        assert_eq!(messages.push(Channel::Event, Bytes::new()), Queued::Yes, "others are not held up");
+        messages.pop(Channel::File);
+        assert_eq!(messages.push(Channel::File, piece), Queued::Yes);
+    }
+
+    #[test]
+    fn of_sound_that_waits_too_long_the_oldest_goes() {
+        let mut sounds = Sounds::default();
+        let packet = |n| sound::Packet {
+            media_time: SoundTime(n),
+            data: Bytes::from_static(&[1]),
+            begins: false,
+            lasts: Duration::from_millis(20),
+        };
+        for n in 0..SOUNDS_MAX as u32 {
+            assert_eq!(sounds.push(packet(n)), Queued::Yes);
+        }
+        assert_eq!(sounds.push(packet(99)), Queued::OldestDropped);
+        let left: Vec<_> = std::iter::from_fn(|| sounds.pop()).map(|packet| packet.media_time.0).collect();
+        assert_eq!((left.len(), left[0], left[SOUNDS_MAX - 1]), (SOUNDS_MAX, 1, 99));
     }
 
     #[test]

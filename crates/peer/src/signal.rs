@@ -29,18 +29,22 @@ impl Signal {
     /// The certificate that an offer or an answer names, in lower case: `sha-256 0a:1b:...`. None if it names none or more
     /// than one.
     pub fn fingerprint(&self) -> Option<String> {
-        let sdp = self.data.get("sdp")?.as_str()?;
-        // Whatever a reader of SDP takes for the end of a line.
-        let lines = sdp.split(['\r', '\n']).map(|line| line.trim().to_ascii_lowercase());
-        let mut named = lines.filter_map(|line| Some(line.strip_prefix("a=fingerprint:")?.trim().to_owned()));
-        let first = named.next()?;
-        named.all(|other| other == first).then_some(first)
+        fingerprint_in(self.data.get("sdp")?.as_str()?)
     }
 
     /// The end of a connection that is not wanted.
     pub fn bye(conn: ConnId) -> Self {
         Self { conn, kind: SignalKind::Bye, data: serde_json::Value::Null }
     }
+}
+
+/// The one certificate that a description names; see [`Signal::fingerprint`].
+pub(crate) fn fingerprint_in(sdp: &str) -> Option<String> {
+    // Whatever a reader of SDP takes for the end of a line.
+    let lines = sdp.split(['\r', '\n']).map(|line| line.trim().to_ascii_lowercase());
+    let mut named = lines.filter_map(|line| Some(line.strip_prefix("a=fingerprint:")?.trim().to_owned()));
+    let first = named.next()?;
+    named.all(|other| other == first).then_some(first)
 }
 
 /// What an offered connection stands beside.

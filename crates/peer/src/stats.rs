@@ -18,13 +18,13 @@ pub struct Stats {
     pub bitrate_in: f64,
     /// Bytes received since the connection stands, all kinds of traffic without the headers of IP and UDP.
     pub bytes_received: u64,
-    /// Video packets that never came, of the received stream.
+    /// Video packets that never came, of all received tracks, as are the other figures of video.
     pub packets_lost: u64,
     /// Video packets received.
     pub packets_received: u64,
     /// Video packets sent.
     pub packets_sent: u64,
-    /// Interarrival jitter of the received video (RFC 3550 section 6.4.1).
+    /// Interarrival jitter of the received camera (RFC 3550 section 6.4.1).
     pub jitter: Duration,
     /// Complete pictures received.
     pub frames_received: u64,
@@ -43,6 +43,8 @@ pub struct Stats {
     pub packets_repaired: u64,
     /// Datagrams sent or received beside their channel, because that was stuck.
     pub datagrams_detoured: u64,
+    /// The sound both ways.
+    pub sound: SoundFigures,
     /// Why the sent pictures are what they are; `None` on a receiving side.
     pub link: Option<Link>,
     /// How the packets travel.
@@ -55,12 +57,28 @@ pub struct Stats {
     pub remote_address: Option<IpAddr>,
 }
 
+/// The sound of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoundFigures {
+    /// Packets sent.
+    pub packets_sent: u64,
+    /// Packets received.
+    pub packets_received: u64,
+    /// Packets that never came, or not yet.
+    pub packets_lost: u64,
+    /// Packets that came and were dropped, because their reader was too slow.
+    pub packets_dropped: u64,
+    /// Of a thousand packets sent, how many the other side does not get, over the last second or so: what the encoder is to
+    /// expect. Zero while the other side gives no transport-wide feedback.
+    pub loss_permille: u16,
+}
+
 /// What a sender believes of its link, and makes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     /// What the link looks like.
     pub status: Status,
-    /// What the encoder is told.
+    /// What the encoder of the camera is told.
     pub target: Target,
 }
 

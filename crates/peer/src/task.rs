@@ -5,15 +5,19 @@
 //! | this task | signals, state, watchdog, figures at 4 Hz | the handle is gone or closes |
 //! | one per channel, in | messages to the owner's events | with the engine's connection |
 //! | one per channel, out | messages from the outbox | with this task |
-//! | video out | pictures from the outbox to packets | with this task |
-//! | requests in | key frames asked for by the receiver | with this task |
-//! | video in | packets to pictures, repairs, requests | with this task |
+//! | one per track, out | pictures from the outbox to packets | with this task |
+//! | one per track, requests in | key frames asked for by the receiver | with this task |
+//! | one per track, in | packets to pictures, repairs, requests | with this task |
+//! | sound out, sound in | packets from the outbox, packets to the owner | with this task |
+
+use std::sync::atomic::Ordering;
+mod media;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use farwheel_proto::video::{Bitrate, EncodedFrame};
+use farwheel_proto::rate::Track;
+use farwheel_proto::video::Bitrate;
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -25,17 +29,16 @@ use webrtc::peer_connection::{
 use crate::addresses::{self, Addresses, Footing, Path};
 use crate::channels;
 use crate::config::{Config, Initiative, Manners};
-use crate::connection::Shared;
-use crate::detour::{Detour, Inlet};
+use crate::connection::{Readers, Shared};
+use crate::detour::Inlet;
 use crate::engine::{self, Channels, Engine, EngineEvent};
 use crate::event::{Event, Failure, LinkState};
 use crate::meter::Meter;
-use crate::signal::{Signal, SignalKind};
+use crate::signal::{Signal, SignalKind, fingerprint_in};
 use crate::silence::{Due, Silence};
 use crate::stats::{CandidateType, Link};
 use crate::turns::Pace;
 use crate::watchdog::Watchdog;
-use crate::{video_in, video_out};
 
 /// Events of the engine on their way to the task.
 const ENGINE_EVENTS_MAX: usize = 256;
@@ -54,8 +57,8 @@ pub(crate) enum Command {
     Signal(Signal),
     /// Gather and check again.
     RestartIce,
-    /// Four pictures waited and another came.
-    SendQueueOverflowed,
+    /// Four pictures of a track waited and another came.
+    SendQueueOverflowed(Track),
     /// Leave nothing behind.
     Close,
 }
@@ -66,12 +69,12 @@ pub(crate) fn spawn(
     shared: Arc<Shared>,
     mut commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
-    frames: mpsc::Sender<EncodedFrame>,
+    readers: Readers,
     closed: watch::Sender<bool>,
 ) {
     tokio::spawn(async move {
         let outlet = Outlet { shared, events };
-        let end = match Task::start(&config, &outlet, frames).await {
+        let end = match Task::start(&config, &outlet, readers).await {
             Ok(mut task) => {
                 let end = task.run(&mut commands).await;
                 task.tear_down().await;
@@ -135,7 +138,7 @@ struct Task<'a> {
     engine: Engine,
     engine_events: mpsc::Receiver<EngineEvent>,
     engine_events_tx: mpsc::Sender<EngineEvent>,
-    frames: mpsc::Sender<EncodedFrame>,
+    readers: Readers,
     workers: JoinSet<()>,
     watchdog: Watchdog,
     meter: Meter,
@@ -143,6 +146,9 @@ struct Task<'a> {
     is_open: bool,
     early_candidates: Vec<RTCIceCandidateInit>,
     knows_peer: bool,
+    /// The certificate that the peer's first description names. The handshake goes by that one, whatever later ones name: a
+    /// later one must not be shown as if it had been proved.
+    remote_fingerprint: Option<Option<String>>,
     link_up: bool,
     addresses: watch::Receiver<Addresses>,
     footing: Footing,
@@ -152,11 +158,7 @@ struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    async fn start(
-        config: &'a Config,
-        outlet: &'a Outlet,
-        frames: mpsc::Sender<EncodedFrame>,
-    ) -> Result<Self, Failure> {
+    async fn start(config: &'a Config, outlet: &'a Outlet, readers: Readers) -> Result<Self, Failure> {
         let now = Instant::now();
         let (engine_events_tx, engine_events) = mpsc::channel(ENGINE_EVENTS_MAX);
         let inlet = Inlet::new(Arc::clone(&outlet.shared), outlet.events.clone());
@@ -174,7 +176,7 @@ impl<'a> Task<'a> {
             engine,
             engine_events,
             engine_events_tx,
-            frames,
+            readers,
             workers,
             watchdog: Watchdog::new(now),
             meter: Meter::new(now),
@@ -182,6 +184,7 @@ impl<'a> Task<'a> {
             is_open: false,
             early_candidates: Vec::new(),
             knows_peer: false,
+            remote_fingerprint: None,
             link_up: false,
             addresses,
             footing,
@@ -235,8 +238,8 @@ impl<'a> Task<'a> {
         match command {
             Command::Signal(signal) => self.handle_signal(signal).await,
             Command::RestartIce => self.restart().await,
-            Command::SendQueueOverflowed => {
-                self.outlet.event(Event::KeyframeRequested);
+            Command::SendQueueOverflowed(track) => {
+                self.outlet.event(Event::KeyframeRequested(track));
                 Ok(())
             }
             // Handled where commands are read.
@@ -294,6 +297,7 @@ impl<'a> Task<'a> {
                     // Given up in favour of the peer's own offer.
                     return Ok(());
                 }
+                self.remote_fingerprint.get_or_insert_with(|| fingerprint_in(&sdp));
                 let answer = RTCSessionDescription::answer(sdp).map_err(negotiation)?;
                 self.engine.connection.set_remote_description(answer).await.map_err(negotiation)?;
                 self.handle_peer_known().await
@@ -351,6 +355,7 @@ impl<'a> Task<'a> {
                 }
             }
         }
+        self.remote_fingerprint.get_or_insert_with(|| fingerprint_in(&sdp));
         let connection = &self.engine.connection;
         let offer = RTCSessionDescription::offer(sdp).map_err(negotiation)?;
         connection.set_remote_description(offer).await.map_err(negotiation)?;
@@ -398,9 +403,7 @@ impl<'a> Task<'a> {
             }
             EngineEvent::Link(state) => self.handle_link(state).await,
             EngineEvent::Track(track) => {
-                let shared = Arc::clone(&self.outlet.shared);
-                shared.set_detour(Some(Detour::Received(Arc::clone(&track))));
-                self.workers.spawn(video_in::receive(track, shared, self.frames.clone()));
+                self.handle_track(track).await;
                 Ok(())
             }
             EngineEvent::Channels(channels) => {
@@ -425,14 +428,10 @@ impl<'a> Task<'a> {
         match state {
             RTCPeerConnectionState::Connected => {
                 self.watchdog.handle_handshake();
-                if !self.outlet.shared.media_open.swap(true, Ordering::AcqRel)
-                    && let Some(sender) = self.engine.sender.clone()
-                {
-                    let shared = Arc::clone(&self.outlet.shared);
-                    shared.set_detour(Some(Detour::Sent(Arc::clone(&sender.track))));
-                    self.workers.spawn(video_out::send(sender.clone(), shared));
-                    self.workers.spawn(video_out::listen(sender, self.outlet.events.clone()));
-                    self.outlet.event(Event::KeyframeRequested);
+                if !self.outlet.shared.media_open.load(Ordering::Acquire) {
+                    self.note_fingerprints().await;
+                    self.outlet.shared.media_open.store(true, Ordering::Release);
+                    self.start_sending();
                 }
                 self.link_up = true;
                 self.silence.end();
@@ -463,7 +462,7 @@ impl<'a> Task<'a> {
         let is_near = is_direct && stats.rtt.is_some_and(|rtt| rtt < NEAR_RTT);
         self.outlet.shared.near.store(is_near, Ordering::Release);
         if is_near && let Some(uplink) = &self.outlet.shared.uplink {
-            uplink.lock().controller().set_start(Bitrate(u32::MAX));
+            uplink.lock().controller().set_start(Bitrate(u32::MAX), Instant::now());
         }
     }
 
@@ -518,7 +517,9 @@ impl<'a> Task<'a> {
         if let Some(uplink) = &self.outlet.shared.uplink {
             let uplink = uplink.lock();
             stats.packets_repaired = uplink.repairs();
-            stats.link = Some(Link { status: uplink.status(now), target: uplink.target() });
+            stats.sound.loss_permille = uplink.sound_loss_permille();
+            stats.link =
+                uplink.target(Track::Camera).map(|target| Link { status: uplink.status(now), target });
             tracing::debug!(conn = %self.outlet.shared.conn, link = ?stats.link, "link");
         }
         let is_direct = stats.pair.is_some_and(|pair| pair.local != CandidateType::Relayed);

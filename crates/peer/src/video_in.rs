@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use farwheel_proto::rtp::{Assembler, Command, Jitter, Packet};
+use farwheel_proto::rate::Track;
+use farwheel_proto::rtp::{Assembler, Command, Counters, Jitter, Packet};
 use farwheel_proto::video::{EncodedFrame, FrameKind, MediaTime};
 use rtc::rtcp;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
@@ -21,15 +22,18 @@ const KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Receives pictures until the track is gone.
 pub(crate) async fn receive(
+    of: Track,
     track: Arc<dyn TrackRemote>,
     shared: Arc<Shared>,
     frames: mpsc::Sender<EncodedFrame>,
 ) {
     let mut video = Video {
+        of,
         track,
         shared,
         frames,
         assembler: Assembler::new(),
+        told: Counters::default(),
         jitter: Jitter::default(),
         limiter: Limiter::default(),
         ssrc: None,
@@ -43,7 +47,7 @@ pub(crate) async fn receive(
                 Some(TrackRemoteEvent::OnEnded) | None => return,
                 Some(_) => continue,
             },
-            () = video.shared.keyframe_wanted.notified() => video.limiter.want(),
+            () = video.shared.keyframe_wanted(of).notified() => video.limiter.want(),
             () = sleep_until(due) => video.assembler.handle_timeout(Instant::now()),
         }
         if video.carry_out(Instant::now()).await.is_err() {
@@ -53,10 +57,13 @@ pub(crate) async fn receive(
 }
 
 struct Video {
+    of: Track,
     track: Arc<dyn TrackRemote>,
     shared: Arc<Shared>,
     frames: mpsc::Sender<EncodedFrame>,
     assembler: Assembler,
+    /// Of which the figures tell already.
+    told: Counters,
     jitter: Jitter,
     limiter: Limiter,
     ssrc: Option<u32>,
@@ -144,11 +151,15 @@ impl Video {
 
     fn report(&mut self) {
         let counters = self.assembler.counters();
+        let told = std::mem::replace(&mut self.told, counters);
         let mut stats = self.shared.stats();
-        stats.packets_received = counters.packets;
-        stats.packets_lost = counters.packets_lost;
-        stats.frames_received = counters.frames;
-        stats.jitter = self.jitter.value();
+        // Of all tracks; what was lost may have come late.
+        stats.packets_received = stats.packets_received + counters.packets - told.packets;
+        stats.packets_lost = stats.packets_lost + counters.packets_lost - told.packets_lost;
+        stats.frames_received = stats.frames_received + counters.frames - told.frames;
+        if self.of == Track::Camera {
+            stats.jitter = self.jitter.value();
+        }
         if let Some(rtt) = stats.rtt {
             self.assembler.set_rtt(rtt);
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use farwheel_proto::rate::Track;
 use farwheel_proto::rtp::payload::{self, PAYLOAD_BYTES_MAX};
 use rtc::rtp;
 use tokio::sync::mpsc;
@@ -13,20 +14,20 @@ use crate::connection::Shared;
 use crate::engine::Sender;
 use crate::event::Event;
 
-/// Sends pictures from the outbox until the track is gone.
-pub(crate) async fn send(sender: Sender, shared: Arc<Shared>) {
-    let payload_type = match negotiated_payload_type(&sender).await {
+/// Sends pictures of a track from the outbox until that is gone.
+pub(crate) async fn send(track: Track, sender: Sender, shared: Arc<Shared>) {
+    let payload_type = match sender.payload_type("video/h264").await {
         Ok(payload_type) => payload_type,
         Err(error) => {
-            tracing::warn!(conn = %shared.conn, %error, "no payload type was negotiated, no video is sent");
+            tracing::warn!(conn = %shared.conn, ?track, %error, "no payload type was negotiated, no video is sent");
             return;
         }
     };
     let mut sequence: u16 = rand::random();
     let mut recent = Recent::default();
     loop {
-        shared.pictures_added.notified().await;
-        while let Some(frame) = shared.pop_picture() {
+        shared.pictures_added(track).notified().await;
+        while let Some(frame) = shared.pop_picture(track) {
             let payloads = payload::split(&frame.data, PAYLOAD_BYTES_MAX);
             let count = payloads.len();
             for (n, payload) in payloads.into_iter().enumerate() {
@@ -55,11 +56,11 @@ pub(crate) async fn send(sender: Sender, shared: Arc<Shared>) {
 }
 
 /// Tells the owner when the receiver asks for a key frame.
-pub(crate) async fn listen(sender: Sender, events: mpsc::Sender<Event>) {
+pub(crate) async fn listen(track: Track, sender: Sender, events: mpsc::Sender<Event>) {
     while let Some(event) = sender.track.poll().await {
         if let TrackLocalEvent::OnRtcpPacket(_) = event {
             // Only requests for key frames get here. Full: the receiver asks again.
-            events.try_send(Event::KeyframeRequested).ok();
+            events.try_send(Event::KeyframeRequested(track)).ok();
         }
     }
 }
@@ -85,16 +86,6 @@ impl Recent {
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).copied()
     }
-}
-
-async fn negotiated_payload_type(sender: &Sender) -> Result<u8, webrtc::error::Error> {
-    let parameters = sender.rtp.get_parameters().await?;
-    let codecs = parameters.rtp_parameters.codecs;
-    codecs
-        .iter()
-        .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case("video/h264"))
-        .map(|codec| codec.payload_type)
-        .ok_or_else(|| webrtc::error::Error::Other("the peer takes no H.264".to_owned()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 mod support;
 
 use bytes::Bytes;
-use farwheel_peer::{CandidateType, Channel, Event, Failure, LinkState, SendError, Sent};
+use farwheel_peer::{CandidateType, Channel, Event, Failure, LinkState, SendError, Sent, Track};
 use farwheel_proto::video::FrameKind;
 use support::{Pair, Side, picture};
 
@@ -14,8 +14,8 @@ async fn pictures_arrive_as_they_were_sent() {
     for (number, bytes) in sizes.into_iter().enumerate() {
         let kind = if number == 0 { FrameKind::Key } else { FrameKind::Delta };
         let sent = picture(number as u32, kind, bytes);
-        assert_eq!(pair.robot.connection.send_frame(sent.clone()), Sent::Queued);
-        let got = tokio::time::timeout(support::PATIENCE, pair.app.frames.recv()).await;
+        assert_eq!(pair.robot.connection.send_frame(Track::Camera, sent.clone()), Sent::Queued);
+        let got = tokio::time::timeout(support::PATIENCE, pair.app.incoming.camera.recv()).await;
         let got = got.expect("in time").expect("open");
         assert_eq!((got.kind, got.media_time, &got.data), (sent.kind, sent.media_time, &sent.data));
         assert!(got.arrived_at >= sent.arrived_at);
@@ -35,7 +35,7 @@ async fn pictures_arrive_as_they_were_sent() {
 #[tokio::test]
 async fn messages_travel_both_ways_on_each_channel() {
     let mut pair = Pair::connected().await;
-    for channel in Channel::ALL {
+    for channel in [Channel::Control, Channel::Telemetry, Channel::Event] {
         for (from, to) in [(Side::App, Side::Robot), (Side::Robot, Side::App)] {
             let text = Bytes::from(format!("{channel:?} from {from:?}"));
             pair.end(from).connection.send(channel, text.clone()).expect("open");
@@ -47,8 +47,8 @@ async fn messages_travel_both_ways_on_each_channel() {
 #[tokio::test]
 async fn commands_do_not_wait_for_a_channel_that_gets_no_answers() {
     let mut pair = Pair::connected().await;
-    pair.robot.connection.send_frame(picture(0, FrameKind::Key, 100));
-    pair.app.frames.recv().await.expect("open");
+    pair.robot.connection.send_frame(Track::Camera, picture(0, FrameKind::Key, 100));
+    pair.app.incoming.camera.recv().await.expect("open");
     // A lone packet is acknowledged after 200 ms (RFC 9260 section 6.2): the first one leaves the channel stuck.
     let datagrams = [1, 2, 3].map(|number| Bytes::from(vec![number; 600]));
     for datagram in &datagrams {
@@ -70,21 +70,24 @@ fn is_command(event: &Event, datagram: &Bytes) -> bool {
 async fn a_request_for_a_key_frame_reaches_the_sender() {
     let mut pair = Pair::connected().await;
     pair.until("the first request", |pair| requests(pair) == 1).await;
-    pair.robot.connection.send_frame(picture(0, FrameKind::Key, 100));
-    pair.app.frames.recv().await.expect("open");
-    pair.app.connection.request_keyframe();
+    pair.robot.connection.send_frame(Track::Camera, picture(0, FrameKind::Key, 100));
+    pair.app.incoming.camera.recv().await.expect("open");
+    pair.app.connection.request_keyframe(Track::Camera);
     pair.until("the request", |pair| requests(pair) == 2).await;
     assert_eq!(pair.app.connection.stats().keyframes_requested, 1);
 }
 
 fn requests(pair: &Pair) -> usize {
-    pair.robot.seen.iter().filter(|event| matches!(event, Event::KeyframeRequested)).count()
+    pair.robot.seen.iter().filter(|event| matches!(event, Event::KeyframeRequested(_))).count()
 }
 
 #[tokio::test]
 async fn before_it_is_connected_nothing_is_taken() {
     let pair = Pair::new();
-    assert_eq!(pair.robot.connection.send_frame(picture(0, FrameKind::Key, 10)), Sent::NotConnected);
+    assert_eq!(
+        pair.robot.connection.send_frame(Track::Camera, picture(0, FrameKind::Key, 10)),
+        Sent::NotConnected
+    );
     let refused = pair.app.connection.send(Channel::Control, Bytes::from_static(b"x"));
     assert_eq!(refused, Err(SendError::NotConnected));
 }
@@ -102,8 +105,11 @@ async fn a_message_over_16_kib_is_refused_and_one_of_16_kib_arrives() {
 #[tokio::test]
 async fn the_first_picture_is_a_key_frame_or_none() {
     let pair = Pair::connected().await;
-    assert_eq!(pair.robot.connection.send_frame(picture(0, FrameKind::Delta, 10)), Sent::AwaitingKey);
-    assert_eq!(pair.robot.connection.send_frame(picture(1, FrameKind::Key, 10)), Sent::Queued);
+    assert_eq!(
+        pair.robot.connection.send_frame(Track::Camera, picture(0, FrameKind::Delta, 10)),
+        Sent::AwaitingKey
+    );
+    assert_eq!(pair.robot.connection.send_frame(Track::Camera, picture(1, FrameKind::Key, 10)), Sent::Queued);
 }
 
 #[tokio::test]
@@ -115,5 +121,5 @@ async fn closing_tells_the_other_side() {
     })
     .await;
     assert!(pair.app.events.recv().await.is_none(), "the events end with the connection");
-    assert!(pair.app.frames.recv().await.is_none(), "and so do the pictures");
+    assert!(pair.app.incoming.camera.recv().await.is_none(), "and so do the pictures");
 }

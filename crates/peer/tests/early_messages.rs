@@ -5,7 +5,7 @@ mod support;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use farwheel_peer::{Channel, Config, Connection, Event, LinkState, Manners, Signal, SignalKind, Video};
+use farwheel_peer::{Channel, Config, Connection, Event, LinkState, Manners, Media, Signal, SignalKind};
 use support::{CAMERA, End, PATIENCE};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -60,8 +60,8 @@ struct Path {
 
 impl Path {
     async fn new(order: Order) -> Self {
-        let config = Config::offer(Video::Receive, Manners::Polite);
-        let answer = Config::answer(config.conn, Video::Send(CAMERA), Manners::Impolite);
+        let config = Config::offer(Media::Receive, Manners::Polite);
+        let answer = Config::answer(config.conn, Media::Send(CAMERA), Manners::Impolite);
         let loopback = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
         let (as_offering, as_answering) =
             (loopback().await.expect("bound"), loopback().await.expect("bound"));

@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use farwheel_peer::{
-    Admission, Beside, Bind, Channel, Config, ConnId, Connection, Event, Failure, LinkState, Manners, Signal,
-    SignalKind, Video,
+    Admission, Beside, Bind, Channel, Config, ConnId, Connection, Event, Failure, LinkState, Manners, Media,
+    Signal, SignalKind, Track,
 };
 use farwheel_proto::video::FrameKind;
 use serde_json::json;
@@ -16,24 +16,24 @@ use support::{CAMERA, End, Pair, Side, picture};
 
 #[tokio::test]
 async fn a_robot_may_offer_too() {
-    let robot = Config::offer(Video::Send(CAMERA), Manners::Polite);
-    let app = Config::answer(robot.conn, Video::Receive, Manners::Impolite);
+    let robot = Config::offer(Media::Send(CAMERA), Manners::Polite);
+    let app = Config::answer(robot.conn, Media::Receive, Manners::Impolite);
     let mut pair = Pair { app: End::open(app), robot: End::open(robot), delivered: Vec::new() };
     pair.until("connected", both_connected).await;
-    pair.robot.connection.send_frame(picture(0, FrameKind::Key, 5000));
-    pair.app.frames.recv().await.expect("open");
+    pair.robot.connection.send_frame(Track::Camera, picture(0, FrameKind::Key, 5000));
+    pair.app.incoming.camera.recv().await.expect("open");
 }
 
 #[tokio::test]
 async fn of_two_offers_at_once_the_impolite_one_counts() {
-    let polite = End::open(Config::offer(Video::Receive, Manners::Polite));
-    let impolite = End::open(Config::offer(Video::Send(CAMERA), Manners::Impolite));
+    let polite = End::open(Config::offer(Media::Receive, Manners::Polite));
+    let impolite = End::open(Config::offer(Media::Send(CAMERA), Manners::Impolite));
     let mut pair = Pair { app: polite, robot: impolite, delivered: Vec::new() };
     let (from_polite, from_impolite) = (offer_of(&mut pair.app).await, offer_of(&mut pair.robot).await);
     assert_eq!(pair.robot.connection.admits(&from_polite), Admission::Stale);
     assert_eq!(pair.app.connection.admits(&from_impolite), Admission::Replace);
     pair.app.connection.close().await;
-    pair.app = End::open(Config::answer(from_impolite.conn, Video::Receive, Manners::Polite));
+    pair.app = End::open(Config::answer(from_impolite.conn, Media::Receive, Manners::Polite));
     assert_eq!(pair.app.connection.admits(&from_impolite), Admission::Mine);
     pair.app.connection.handle_signal(from_impolite);
     pair.until("connected", both_connected).await;
@@ -73,8 +73,8 @@ async fn a_restart_of_ice_by_either_side_keeps_the_channels() {
         let sent = Bytes::from(vec![number]);
         pair.app.connection.send(Channel::Event, sent.clone()).expect("open");
         assert_eq!(pair.message(Side::Robot, Channel::Event).await, sent);
-        pair.robot.connection.send_frame(picture(u32::from(number), FrameKind::Key, 3000));
-        tokio::time::timeout(support::PATIENCE, pair.app.frames.recv())
+        pair.robot.connection.send_frame(Track::Camera, picture(u32::from(number), FrameKind::Key, 3000));
+        tokio::time::timeout(support::PATIENCE, pair.app.incoming.camera.recv())
             .await
             .expect("in time")
             .expect("open");
@@ -109,8 +109,8 @@ async fn a_peer_that_is_asked_by_way_of_the_server_whether_it_is_there_says_so()
 async fn nonsense_from_the_peer_fails_the_connection_in_words() {
     for (data, want) in [(json!({"sdp": "nonsense"}), None), (json!({}), Some("a description without sdp"))] {
         let config =
-            Config::answer(ConnId::new(1), Video::Send(CAMERA), Manners::Polite).with_bind(Bind::Loopback);
-        let (connection, mut events, _frames) = Connection::open(config);
+            Config::answer(ConnId::new(1), Media::Send(CAMERA), Manners::Polite).with_bind(Bind::Loopback);
+        let (connection, mut events, _incoming) = Connection::open(config);
         connection.handle_signal(Signal { conn: ConnId::new(1), kind: SignalKind::Offer, data });
         let failure = loop {
             match events.recv().await.expect("not closed") {
@@ -127,8 +127,8 @@ async fn nonsense_from_the_peer_fails_the_connection_in_words() {
 async fn an_address_that_is_not_here_fails_the_connection_in_words() {
     let elsewhere = "203.0.113.1".parse().expect("an address");
     let config =
-        Config::offer(Video::Send(CAMERA), Manners::Polite).with_bind(Bind::Addresses(vec![elsewhere]));
-    let (connection, mut events, _frames) = Connection::open(config);
+        Config::offer(Media::Send(CAMERA), Manners::Polite).with_bind(Bind::Addresses(vec![elsewhere]));
+    let (connection, mut events, _incoming) = Connection::open(config);
     loop {
         match events.recv().await.expect("not closed") {
             Event::State(LinkState::Failed(Failure::Transport(_))) => break,
@@ -141,8 +141,8 @@ async fn an_address_that_is_not_here_fails_the_connection_in_words() {
 /// The watchdog's times are tested in its own module; this one shows that it is wired.
 #[tokio::test]
 async fn without_an_answer_the_attempt_ends() {
-    let (_connection, mut events, _frames) =
-        Connection::open(Config::offer(Video::Receive, Manners::Polite).with_bind(Bind::Loopback));
+    let (_connection, mut events, _incoming) =
+        Connection::open(Config::offer(Media::Receive, Manners::Polite).with_bind(Bind::Loopback));
     loop {
         match events.recv().await.expect("not closed") {
             Event::State(LinkState::Failed(Failure::ConnectTimeout(_))) => break,
@@ -205,8 +205,8 @@ async fn offer_of(end: &mut End) -> Signal {
 /// one machine without a network.
 #[tokio::test]
 async fn everywhere_is_loopback_and_every_interface_and_no_link_local_address() {
-    let (_connection, mut events, _frames) =
-        Connection::open(Config::offer(Video::Receive, Manners::Polite).with_bind(Bind::Everywhere));
+    let (_connection, mut events, _incoming) =
+        Connection::open(Config::offer(Media::Receive, Manners::Polite).with_bind(Bind::Everywhere));
     let mut told = Vec::new();
     loop {
         let Event::Signal(signal) = events.recv().await.expect("open") else { continue };
@@ -240,8 +240,8 @@ async fn everywhere_is_loopback_and_every_interface_and_no_link_local_address() 
 #[tokio::test]
 async fn a_connection_without_video_stands_beside_another_and_carries_messages_alone() {
     let main = ConnId::new(0x51);
-    let app = Config::offer(Video::None, Manners::Polite).with_beside(main);
-    let robot = Config::answer(app.conn, Video::None, Manners::Impolite).with_beside(main);
+    let app = Config::offer(Media::None, Manners::Polite).with_beside(main);
+    let robot = Config::answer(app.conn, Media::None, Manners::Impolite).with_beside(main);
     let mut pair = Pair { app: End::open(app), robot: End::open(robot), delivered: Vec::new() };
     pair.until("connected", both_connected).await;
     for (from, to, channel) in [

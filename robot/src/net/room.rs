@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use farwheel_peer::signaling::{self, Client, IceServer, PeerId, Refusal};
 use farwheel_peer::{
-    Admission, Channel, Config, ConnId, Connection, Initiative, LinkState, Manners, Signal, SignalKind, Video,
+    Admission, Channel, Config, ConnId, Connection, Initiative, LinkState, Manners, Media, Signal, SignalKind,
 };
 use farwheel_proto::control::Event;
 use farwheel_proto::control::helm::Recipient;
@@ -300,7 +300,7 @@ impl Room {
             if self.viewers.values().any(|viewer| viewer.peer == peer) {
                 continue;
             }
-            let config = Config::offer(Video::Send(self.settings.camera), Manners::between(own_id, peer));
+            let config = Config::offer(Media::Send(self.settings.camera), Manners::between(own_id, peer));
             self.open(peer, config);
         }
     }
@@ -308,7 +308,7 @@ impl Room {
     fn answer(&mut self, peer: PeerId, signal: Signal) {
         let Some(own_id) = self.own_id else { return };
         let config =
-            Config::answer(signal.conn, Video::Send(self.settings.camera), Manners::between(own_id, peer));
+            Config::answer(signal.conn, Media::Send(self.settings.camera), Manners::between(own_id, peer));
         if let Some(connection) = self.open(peer, config) {
             connection.handle_signal(signal);
         }

@@ -83,7 +83,9 @@ pub async fn forward(
                 };
                 News::Announced(fingerprint)
             }
-            Event::KeyframeRequested => {
+            // Calls alone have one.
+            Event::Message { channel: Channel::File, .. } => continue,
+            Event::KeyframeRequested(_) => {
                 match shared.wish_of(&peer) {
                     Wish::Leader => shared.video.handle_loss(),
                     Wish::Follower => shared.video.request_keyframe(Wish::Follower),
@@ -130,8 +132,8 @@ pub async fn forward_beside(
                 take_command(&peer, Path::Beside, &data, &shared);
                 continue;
             }
-            Event::Message { channel: Channel::Telemetry | Channel::Event, .. }
-            | Event::KeyframeRequested => {
+            Event::Message { channel: Channel::Telemetry | Channel::Event | Channel::File, .. }
+            | Event::KeyframeRequested(_) => {
                 debug!(%peer, "only commands are heard on a second path");
                 continue;
             }

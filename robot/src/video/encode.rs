@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use farwheel_media::VideoFrame;
 use farwheel_media::encode::{self, Encoder, Order, Slices, Target};
 use farwheel_media::slot::{Slot, Taken};
-use farwheel_peer::ConnId;
+use farwheel_peer::{ConnId, Track};
 use farwheel_proto::control::telemetry::CameraStatus;
 use farwheel_proto::rate::{self, Verdict};
 use farwheel_proto::video::{Bitrate, FrameKind, Size};
@@ -189,7 +189,7 @@ impl Encode {
         };
         self.limit(&leader, driver.as_ref());
         self.tell_size(&leader, frame.size);
-        match leader.connection.admit_frame() {
+        match leader.connection.admit_frame(Track::Camera) {
             Some(Verdict::Encode { .. }) => {}
             Some(Verdict::Skip(reason)) => {
                 trace!(?reason, "picture skipped");
@@ -198,7 +198,7 @@ impl Encode {
             }
             None => return Ok(()),
         }
-        if let Some(rate::Target { bitrate, size, fps }) = leader.connection.target() {
+        if let Some(rate::Target { bitrate, size, fps }) = leader.connection.target(Track::Camera) {
             self.encoder.set_slices(if leader.connection.is_near() { Slices::Two } else { Slices::One });
             self.encoder.set_target(Target { bitrate, size, fps })?;
             *self.parts.board.target.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -211,7 +211,7 @@ impl Encode {
     fn tell_size(&mut self, leader: &Viewer, captured: Size) {
         let (conn, size) = (leader.connection.conn(), captured.within(self.parts.target.size));
         if self.told != Some((conn, size)) {
-            leader.connection.set_camera(size);
+            leader.connection.set_size(Track::Camera, size);
             self.told = Some((conn, size));
         }
     }
@@ -225,11 +225,11 @@ impl Encode {
         }
         if let Some((conn, _)) = self.limited.take() {
             for viewer in self.parts.fanout.viewers().iter().filter(|v| v.connection.conn() == conn) {
-                viewer.connection.set_bitrate_max(self.parts.target.bitrate);
+                viewer.connection.set_bitrate_max(Track::Camera, self.parts.target.bitrate);
             }
         }
         if let Some((_, max)) = wanted {
-            leader.connection.set_bitrate_max(max);
+            leader.connection.set_bitrate_max(Track::Camera, max);
         }
         info!(limit = ?wanted.map(|(_, max)| max), "video limited by the driver");
         self.limited = wanted;
@@ -286,14 +286,15 @@ impl Encode {
         let report = leader.said.report().unwrap_or_default();
         self.encoder.handle_held(&report.held.anchors().collect::<Vec<_>>());
         // The loss may yet be repaired: without an anchor the leader is left to ask.
-        if leader.connection.take_recovery_order() {
+        if leader.connection.take_recovery_order(Track::Camera) {
             let order = self.encoder.order_recovery();
             debug!(?order, "recovery ordered by the link");
             if order == Order::NoAnchor {
-                leader.connection.refuse_recovery();
+                leader.connection.refuse_recovery(Track::Camera);
             }
         }
-        if !self.parts.board.leader_lost.swap(false, Ordering::AcqRel) || leader.connection.awaits_recovery()
+        if !self.parts.board.leader_lost.swap(false, Ordering::AcqRel)
+            || leader.connection.awaits_recovery(Track::Camera)
         {
             return;
         }
@@ -301,7 +302,7 @@ impl Encode {
             self.recovered_at.is_some_and(|at| now.saturating_duration_since(at) < RECOVERY_TRUST);
         if !has_failed && self.encoder.order_recovery() == Order::Taken {
             debug!("recovery ordered by the leader");
-            leader.connection.note_recovery();
+            leader.connection.note_recovery(Track::Camera);
             self.recovered_at = Some(now);
         } else {
             self.wishes.handle_request(Wish::Leader);

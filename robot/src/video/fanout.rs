@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use farwheel_peer::{ConnId, Connection, Sent};
+use farwheel_peer::{ConnId, Connection, Sent, Track};
 use farwheel_proto::control::ReceiverReport;
 use farwheel_proto::video::EncodedFrame;
 
@@ -99,7 +99,7 @@ impl Fanout {
     /// A viewer tells what became of the pictures.
     pub fn handle_report(&self, conn: ConnId, report: ReceiverReport) {
         if let Some(viewer) = self.viewers().iter().find(|viewer| viewer.connection.conn() == conn) {
-            viewer.connection.allow_recoveries();
+            viewer.connection.allow_recoveries(Track::Camera);
             viewer.said.put(report);
         }
     }
@@ -120,9 +120,9 @@ impl Fanout {
         let mut outcome = Outcome::default();
         for viewer in self.viewers().iter() {
             let sent = if viewer.connection.conn() == leader.connection.conn() {
-                viewer.connection.send_frame(frame.clone())
+                viewer.connection.send_frame(Track::Camera, frame.clone())
             } else {
-                viewer.connection.offer_frame(frame.clone())
+                viewer.connection.offer_frame(Track::Camera, frame.clone())
             };
             match sent {
                 Sent::Queued => outcome.sent += 1,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use farwheel_peer::signaling::{self, Client, Role};
 use farwheel_peer::{
-    Admission, Bind, Channel, Config, ConnId, Connection, Event, LinkState, Manners, SignalKind, Video,
+    Admission, Bind, Channel, Config, ConnId, Connection, Event, LinkState, Manners, Media, SignalKind, Track,
 };
 use farwheel_proto::control::event::{self, Body, Stamp};
 use farwheel_proto::control::link_report::LinkReport;
@@ -263,7 +263,7 @@ impl Task {
                     let robot = peers.iter().find(|peer| peer.role == Role::Robot && peer.connected);
                     // A connection outlives the signalling that made it.
                     if let (Some(robot), None) = (robot, &self.link) {
-                        let config = Config::offer(Video::Receive, Manners::between(self_id, robot.id));
+                        let config = Config::offer(Media::Receive, Manners::between(self_id, robot.id));
                         self.open(robot.id, config.with_ice_servers(ice_servers));
                     }
                 }
@@ -282,7 +282,7 @@ impl Task {
                         Some(Admission::Stale) => {}
                         Some(Admission::Replace) | None if signal.kind == SignalKind::Offer => {
                             let manners = Manners::between(self.own_id.expect("joined"), from);
-                            self.open(from, Config::answer(signal.conn, Video::Receive, manners));
+                            self.open(from, Config::answer(signal.conn, Media::Receive, manners));
                             self.link.as_ref().expect("just opened").connection.handle_signal(signal);
                         }
                         Some(Admission::Replace) | None => {}
@@ -315,25 +315,25 @@ impl Task {
     }
 
     fn open(&mut self, peer: signaling::PeerId, config: Config) {
-        let (connection, events, frames) = Connection::open(config.with_bind(Bind::Loopback));
+        let (connection, events, incoming) = Connection::open(config.with_bind(Bind::Loopback));
         let connection = Arc::new(connection);
         self.update(|view| view.conn = Some(connection.conn()));
-        self.link = Some(Link { peer, connection, events, frames });
+        self.link = Some(Link { peer, connection, events, frames: incoming.camera });
         self.sender.handle_connection();
     }
 
     fn open_beside(&mut self, main: Option<ConnId>) {
         let link = self.link.as_ref().expect("connected");
         let manners = Manners::between(self.own_id.expect("joined"), link.peer);
-        let config = Config::offer(Video::None, manners).with_bind(Bind::Loopback);
-        let (connection, events, frames) =
+        let config = Config::offer(Media::None, manners).with_bind(Bind::Loopback);
+        let (connection, events, incoming) =
             Connection::open(config.with_beside(main.unwrap_or(link.connection.conn())));
         let connection = Arc::new(connection);
         self.update(|view| {
             view.beside.conn = Some(connection.conn());
             view.beside.connected = false;
         });
-        self.beside = Some(Link { peer: link.peer, connection, events, frames });
+        self.beside = Some(Link { peer: link.peer, connection, events, frames: incoming.camera });
     }
 
     fn announce(&self) {
@@ -460,7 +460,9 @@ impl Task {
                 let link = self.link.as_ref().expect("connected");
                 link.connection.send(Channel::Telemetry, Bytes::copy_from_slice(&report.encode())).unwrap();
             }
-            Order::TellLoss => self.link.as_ref().expect("connected").connection.request_keyframe(),
+            Order::TellLoss => {
+                self.link.as_ref().expect("connected").connection.request_keyframe(Track::Camera)
+            }
         }
     }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use farwheel_peer::{
-    Bind, Camera, CandidatePolicy, Config, Connection, Event, Events, LinkState, Manners, RelayTransport,
-    Video,
+    Bind, Camera, CandidatePolicy, Config, Connection, Event, Events, LinkState, Manners, Media,
+    RelayTransport,
 };
 use farwheel_proto::signaling::IceServer;
 use farwheel_proto::video::{Bitrate, Size};
@@ -35,9 +35,9 @@ impl Pair {
                 .with_ice_servers(servers.clone())
                 .with_ca(ca.clone())
         };
-        let offer = set(Config::offer(Video::Receive, Manners::Polite));
+        let offer = set(Config::offer(Media::Receive, Manners::Polite));
         let camera = Camera { size: Size::new(64, 64), fps: 30, bitrate_max: Bitrate(1_000_000) };
-        let answer = set(Config::answer(offer.conn, Video::Send(camera), Manners::Impolite));
+        let answer = set(Config::answer(offer.conn, Media::Send(camera), Manners::Impolite));
         let (app, app_events, _) = Connection::open(offer);
         let (robot, robot_events, _) = Connection::open(answer);
         let (app, robot) = (Arc::new(app), Arc::new(robot));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farwheel_peer::{
-    Bind, Channel, Config, ConnId, Connection, Event, Failure, LinkState, Manners, Signal, SignalKind, Video,
+    Bind, Channel, Config, ConnId, Connection, Event, Failure, LinkState, Manners, Media, Signal, SignalKind,
 };
 use farwheel_proto::control::Telemetry;
 use farwheel_proto::control::event::ControlPaths;
@@ -70,7 +70,8 @@ impl Worker {
                 Err(e) => tracing::debug!(error = %e, "telemetry of the second path not understood"),
             },
             Some(
-                Event::Message { channel: Channel::Control | Channel::Event, .. } | Event::KeyframeRequested,
+                Event::Message { channel: Channel::Control | Channel::Event | Channel::File, .. }
+                | Event::KeyframeRequested(_),
             ) => {}
         }
         self.follow_second_path();
@@ -140,7 +141,7 @@ impl Worker {
             Way::Interface(name) => Bind::Interface(name.clone()),
             Way::Relay => self.config.bind.clone(),
         };
-        let config = Config::offer(Video::None, Manners::between(own_id, link.robot))
+        let config = Config::offer(Media::None, Manners::between(own_id, link.robot))
             .with_beside(main)
             .with_ice_servers(self.ice_servers.clone())
             .with_candidates(way.candidates(self.config.candidates))

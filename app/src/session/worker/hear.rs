@@ -175,7 +175,10 @@ impl Worker {
                 Ok(event) => self.dialogue.handle_event(event),
                 Err(e) => tracing::debug!(error = %e, "event not understood"),
             },
-            Some(Event::Message { channel: Channel::Control, .. } | Event::KeyframeRequested) => {}
+            Some(
+                Event::Message { channel: Channel::Control | Channel::File, .. }
+                | Event::KeyframeRequested(_),
+            ) => {}
         }
     }
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use farwheel_proto::anchor::Anchor;
 use farwheel_proto::rate::{
-    Command, Config, Controller, Orders, PROBE_BYTES_MAX, Pacer, Reported, Sending, Status, Target, Verdict,
+    Command, Config, Controller, Orders, PROBE_BYTES_MAX, Pacer, Reported, Sending, Source, Status, Target,
+    Track, Verdict,
 };
 use farwheel_proto::rtp::{Packet, payload};
 use farwheel_proto::video::{Bitrate, FrameKind, MediaTime};
@@ -86,19 +87,22 @@ impl Sender {
     pub(super) fn new(scenario: &Scenario, now: Instant) -> Self {
         let controller = Controller::new(
             &Config {
-                bitrate_max: scenario.bitrate_max,
-                camera: scenario.camera,
-                camera_fps: scenario.fps,
+                camera: Source {
+                    size: scenario.camera,
+                    fps: scenario.fps,
+                    bitrate_max: scenario.bitrate_max,
+                },
+                screen: None,
                 feedback_interval: super::FEEDBACK,
             },
             now,
         );
         let target = match scenario.mode {
-            Mode::Full | Mode::GateOff => controller.target(),
+            Mode::Full | Mode::GateOff => target(&controller),
             Mode::Fixed(bitrate) => Target { bitrate, size: scenario.camera, fps: scenario.fps },
         };
         let pace = match scenario.mode {
-            Mode::Full | Mode::GateOff => controller.pace(),
+            Mode::Full | Mode::GateOff => controller.pace(now),
             Mode::Fixed(bitrate) => fixed_pace(bitrate),
         };
         Self {
@@ -125,7 +129,10 @@ impl Sender {
     /// A frame was captured; gives the time that it is being encoded, and its limit, unless it is skipped.
     pub(super) fn handle_capture(&mut self, now: Instant) -> Option<(Duration, usize)> {
         let verdict = match self.mode {
-            Mode::Full => self.controller.handle_frame(self.pacer.queued_bytes(), now),
+            Mode::Full => {
+                let verdict = self.controller.handle_frame(Track::Camera, self.pacer.queued_bytes(), now);
+                verdict.expect("each controller has a camera")
+            }
             Mode::GateOff | Mode::Fixed(_) => Verdict::Encode { bytes_max: usize::MAX },
         };
         match verdict {
@@ -147,7 +154,7 @@ impl Sender {
             }
         }
         let (kind, data) = self.encoder.encode(Anchor(media_time.0), bytes_max);
-        self.controller.handle_encoded(data.len(), kind);
+        self.controller.handle_encoded(Track::Camera, data.len(), kind);
         self.frames += 1;
         self.counters.encoded += 1;
         if kind != FrameKind::Delta {
@@ -241,7 +248,7 @@ impl Sender {
             }
         }
         if !matches!(self.mode, Mode::Fixed(_)) {
-            self.pacer.set_pace(self.controller.pace());
+            self.pacer.set_pace(self.controller.pace(now));
         }
     }
 
@@ -274,7 +281,7 @@ impl Sender {
 
     pub(super) fn bitrate(&self) -> Bitrate {
         match self.mode {
-            Mode::Full | Mode::GateOff => self.controller.target().bitrate,
+            Mode::Full | Mode::GateOff => target(&self.controller).bitrate,
             Mode::Fixed(bitrate) => bitrate,
         }
     }
@@ -296,4 +303,8 @@ impl Sender {
             self.kept.remove(&oldest);
         }
     }
+}
+
+fn target(controller: &Controller) -> Target {
+    controller.target(Track::Camera).expect("each controller has a camera")
 }

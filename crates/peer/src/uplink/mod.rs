@@ -1,39 +1,39 @@
-//! The sending side of the video: rate, pace and repairs, between the packets and the wire.
+//! The sending side of the media: rate, pace and repairs, between the packets and the wire.
 //!
 //! ```text
 //!                    admit                         written packets          NACK, transport-wide feedback
 //! encode thread --------------> [Uplink] <----- engine's task -----------> [Uplink]
-//!                                  | pacer: repairs, then pictures
+//!                                  | pacer: repairs, then pictures; sound goes past it
 //!                                  v numbered, kept, told to the controller
 //!                                 wire
 //! ```
+//!
+//! All streams of a connection share one controller, one pacer and one row of transport-wide numbers. Sound is never paced,
+//! held back or repaired: what it takes of the rate comes off before pictures get theirs.
 //!
 //! One lock guards it; the engine's task and the encode thread hold it for a few microseconds each. It takes the place
 //! of the engine's pacer, estimator, transport-wide numbering (which leaves repairs out) and NACK responder (which
 //! repeats without limit); docs/ENGINE.md.
 
 mod kept;
+mod lane;
+mod tap;
 mod twcc;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use farwheel_proto::rate::{self, Command, Controller, Orders, Pacer, Sending, Verdict};
+use farwheel_proto::rate::{self, Command, Controller, Orders, Pacer, Sending, Track, Verdict};
 use farwheel_proto::rtp::Payload;
-use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::rtp;
-use rtc::sansio::Protocol;
-use rtc::shared::TransportContext;
-use rtc::shared::error::Error;
 use rtc::shared::marshal::Marshal;
 
-use kept::Kept;
+use crate::config::Media;
+use lane::{Entries, Lane, Negotiated, SoundLane};
+pub(crate) use tap::SharedUplink;
 
-/// Name of the transport-wide number among the header extensions.
-const NUMBER_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 /// RTP header with the transport-wide number, SRTP tag, UDP and IPv4: what the link carries beside the payload.
 const OVERHEAD_BYTES: usize = 12 + 8 + 16 + 28;
 
@@ -42,69 +42,78 @@ const OVERHEAD_BYTES: usize = 12 + 8 + 16 + 28;
 pub(crate) struct Uplink {
     controller: Controller,
     pacer: Pacer<Leaving>,
-    orders: Orders,
-    entries: Entries,
-    stream: Option<Stream>,
-    kept: Kept,
+    /// One for each track that is sent, at most two.
+    lanes: Vec<Lane>,
+    sound: Option<SoundLane>,
     feedback: twcc::Reader,
     number: u16,
-    repair_sequence: u16,
     repairs: u64,
     seen_at: Instant,
     /// Leaving, each with its time.
     out: VecDeque<(rtp::Packet, Instant)>,
 }
 
-/// A packet in the pacer.
+/// A packet of pictures in the pacer.
 #[derive(Debug)]
 struct Leaving {
     packet: rtp::Packet,
+    /// Which of the lanes.
+    lane: usize,
     /// Number of the original in its stream.
     sequence: u16,
     sending: Sending,
 }
 
-/// Where the receiver can go on after pictures that it has lost.
+/// A stream that is going to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Entries {
-    /// With a key frame, as every receiver.
-    Keys,
-    /// With a recovery, too.
-    Recoveries,
-}
-
-/// What was negotiated for the video.
-#[derive(Clone, Copy, Debug)]
-struct Stream {
-    ssrc: u32,
-    /// SSRC and payload type of the repairs; without them a repair is the same packet again.
-    repairs: Option<(u32, u8)>,
-    /// Id of the header extension that carries the transport-wide number.
-    number_id: Option<u8>,
+pub(crate) enum Stream {
+    Sound,
+    Pictures(Track),
 }
 
 impl Uplink {
     pub(crate) fn new(config: &rate::Config, now: Instant) -> Self {
         let controller = Controller::new(config, now);
         Self {
-            pacer: Pacer::new(controller.pace()),
-            orders: Orders::default(),
-            entries: Entries::Keys,
+            pacer: Pacer::new(controller.pace(now)),
             controller,
-            stream: None,
-            kept: Kept::new(),
+            lanes: Vec::new(),
+            sound: None,
             feedback: twcc::Reader::default(),
             number: rand::random(),
-            repair_sequence: rand::random(),
             repairs: 0,
             seen_at: now,
             out: VecDeque::new(),
         }
     }
 
-    /// Whether a picture captured just now is to be encoded.
-    pub(crate) fn admit(&mut self, waiting_bytes: usize, now: Instant) -> Verdict {
-        let verdict = self.controller.handle_frame(self.pacer.queued_bytes() + waiting_bytes, now);
+    /// Packets with this SSRC are going to be of this stream.
+    pub(crate) fn expect(&mut self, stream: Stream, ssrc: u32) {
+        match stream {
+            Stream::Sound => self.sound = Some(SoundLane::new(ssrc)),
+            Stream::Pictures(track) => self.lanes.push(Lane::new(track, ssrc)),
+        }
+    }
+
+    fn handle_negotiated(&mut self, ssrc: u32, negotiated: Negotiated) {
+        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.ssrc == ssrc) {
+            lane.negotiated.get_or_insert(negotiated);
+        } else if let Some(sound) = self.sound.as_mut().filter(|sound| sound.ssrc == ssrc) {
+            sound.negotiated.get_or_insert(negotiated);
+        }
+    }
+
+    fn handle_unbound(&mut self, ssrc: u32) {
+        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.ssrc == ssrc) {
+            lane.negotiated = None;
+        } else if let Some(sound) = self.sound.as_mut().filter(|sound| sound.ssrc == ssrc) {
+            sound.negotiated = None;
+        }
+    }
+
+    /// Whether a picture captured just now is to be encoded; `None` where there is no such track.
+    pub(crate) fn admit(&mut self, track: Track, waiting_bytes: usize, now: Instant) -> Option<Verdict> {
+        let verdict = self.controller.handle_frame(track, self.pacer.queued_bytes() + waiting_bytes, now);
         self.obey(now);
         verdict
     }
@@ -113,12 +122,17 @@ impl Uplink {
         &mut self.controller
     }
 
-    pub(crate) const fn target(&self) -> rate::Target {
-        self.controller.target()
+    pub(crate) fn target(&self, track: Track) -> Option<rate::Target> {
+        self.controller.target(track)
     }
 
     pub(crate) fn status(&self, now: Instant) -> rate::Status {
         self.controller.status(now)
+    }
+
+    /// Packets of sound lost of a thousand, smoothed over a second.
+    pub(crate) fn sound_loss_permille(&self) -> u16 {
+        self.sound.as_ref().map_or(0, SoundLane::loss_permille)
     }
 
     /// Packets sent again.
@@ -127,29 +141,40 @@ impl Uplink {
     }
 
     /// The receiver can go on with a recovery: from now on one is ordered where a picture will not be whole in time.
-    pub(crate) const fn allow_recoveries(&mut self) {
-        self.entries = Entries::Recoveries;
+    pub(crate) fn allow_recoveries(&mut self, track: Track) {
+        if let Some(lane) = self.lane(track) {
+            lane.entries = Entries::Recoveries;
+        }
     }
 
-    /// What came of the losses so far.
-    pub(crate) const fn orders(&mut self) -> &mut Orders {
-        &mut self.orders
+    /// What came of the losses so far; `None` where there is no such track.
+    pub(crate) fn orders(&mut self, track: Track) -> Option<&mut Orders> {
+        self.lane(track).map(|lane| &mut lane.orders)
+    }
+
+    fn lane(&mut self, track: Track) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|lane| lane.track == track)
     }
 
     fn handle_packet(&mut self, packet: rtp::Packet, now: Instant) {
+        let ssrc = packet.header.ssrc;
+        let Some(at) = self.lanes.iter().position(|lane| lane.ssrc == ssrc) else {
+            return self.handle_sound(packet, now);
+        };
+        let lane = &mut self.lanes[at];
         let sequence = packet.header.sequence_number;
-        let is_fresh_start = Payload::parse(&packet.payload).is_ok_and(|payload| match self.entries {
+        let is_fresh_start = Payload::parse(&packet.payload).is_ok_and(|payload| match lane.entries {
             Entries::Keys => payload.opens_key_frame(),
             Entries::Recoveries => payload.opens_key_frame() || payload.opens_recovery().is_some(),
         });
         if is_fresh_start {
-            self.kept.handle_fresh_start(sequence);
-            self.orders.handle_fresh_start(sequence);
+            lane.kept.handle_fresh_start(sequence);
+            lane.orders.handle_fresh_start(sequence);
             // Repairs of what came before would only go before this one.
-            self.pacer.retain(|waiting| waiting.sending == Sending::Original);
+            self.pacer.retain(|waiting| waiting.lane != at || waiting.sending == Sending::Original);
         }
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
-        let leaving = Leaving { packet, sequence, sending: Sending::Original };
+        let leaving = Leaving { packet, lane: at, sequence, sending: Sending::Original };
         if let Err(full) = self.pacer.push_frame([(leaving, bytes)]) {
             // The receiver misses it and asks for help.
             tracing::debug!(%full, "packet dropped");
@@ -157,15 +182,34 @@ impl Uplink {
         self.release(now);
     }
 
-    fn handle_nack(&mut self, nack: &TransportLayerNack, now: Instant) {
-        if self.stream.is_none_or(|stream| stream.ssrc != nack.media_ssrc) {
-            return;
+    /// Leaves at once.
+    fn handle_sound(&mut self, mut packet: rtp::Packet, now: Instant) {
+        let bytes = packet.payload.len() + OVERHEAD_BYTES;
+        let negotiated = self.sound.as_ref().and_then(|sound| sound.negotiated);
+        if let Some(number) = negotiated.and_then(|negotiated| self.stamp(&mut packet, negotiated)) {
+            self.controller.handle_sent(number, bytes, now);
+            for lane in &mut self.lanes {
+                lane.orders.handle_sent(number, 0, Sending::Probe);
+            }
+            if let Some(sound) = &mut self.sound {
+                sound.handle_sent(number);
+            }
         }
+        self.controller.handle_sound(bytes, now);
+        self.out.push_back((packet, now));
+    }
+
+    fn handle_nack(&mut self, nack: &TransportLayerNack, now: Instant) {
+        let Some(at) =
+            self.lanes.iter().position(|lane| lane.negotiated.is_some() && lane.ssrc == nack.media_ssrc)
+        else {
+            return;
+        };
         let round_trip = self.controller.status(now).round_trip;
         for sequence in nack.nacks.iter().flat_map(|pair| pair.packet_list()) {
-            if let Some(packet) = self.kept.repair(sequence, round_trip, now) {
+            if let Some(packet) = self.lanes[at].kept.repair(sequence, round_trip, now) {
                 self.repairs += 1;
-                self.push_repair(packet);
+                self.push_repair(at, packet);
             }
         }
         self.release(now);
@@ -174,12 +218,18 @@ impl Uplink {
     fn handle_feedback(&mut self, feedback: &TransportLayerCc, now: Instant) {
         let report = self.feedback.read(feedback);
         self.controller.handle_report(&report, now);
-        match self.entries {
-            Entries::Keys => {}
-            Entries::Recoveries => {
-                self.orders.set_round_trip(self.controller.status(now).round_trip);
-                self.orders.handle_report(&report, now);
+        let round_trip = self.controller.status(now).round_trip;
+        for lane in &mut self.lanes {
+            match lane.entries {
+                Entries::Keys => {}
+                Entries::Recoveries => {
+                    lane.orders.set_round_trip(round_trip);
+                    lane.orders.handle_report(&report, now);
+                }
             }
+        }
+        if let Some(sound) = &mut self.sound {
+            sound.handle_report(&report);
         }
         self.obey(now);
     }
@@ -188,15 +238,18 @@ impl Uplink {
         if self.controller.poll_timeout().is_some_and(|at| at <= now) {
             self.controller.handle_timeout(now);
         }
-        if self.orders.poll_timeout().is_some_and(|at| at <= now) {
-            self.orders.handle_timeout(now);
+        for lane in &mut self.lanes {
+            if lane.orders.poll_timeout().is_some_and(|at| at <= now) {
+                lane.orders.handle_timeout(now);
+            }
         }
         self.obey(now);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
         let pacer = self.pacer.poll_timeout(self.seen_at);
-        [self.controller.poll_timeout(), self.orders.poll_timeout(), pacer].into_iter().flatten().min()
+        let orders = self.lanes.iter().filter_map(|lane| lane.orders.poll_timeout());
+        orders.chain(self.controller.poll_timeout()).chain(pacer).min()
     }
 
     /// Carries out what the controller wants, and sends what is due.
@@ -208,51 +261,48 @@ impl Uplink {
                 Command::Probe => self.push_probe(),
             }
         }
-        self.pacer.set_pace(self.controller.pace());
+        self.pacer.set_pace(self.controller.pace(now));
         self.release(now);
     }
 
     /// A probe is padding alone (RFC 3550 section 5.1), which a receiver counts and drops. While the link stands still
     /// probes are what its queue fills with, and all that is told afterwards waits behind them.
     fn push_probe(&mut self) {
-        let Some((sequence, timestamp)) = self.kept.newest() else { return };
-        let packet = match self.stream.and_then(|stream| stream.repairs) {
+        let sent = self.lanes.iter_mut().enumerate().find_map(|(at, lane)| Some((at, lane.kept.newest()?)));
+        let Some((at, (sequence, timestamp))) = sent else { return };
+        let lane = &mut self.lanes[at];
+        let packet = match lane.repairs() {
             Some(repairs) => {
-                let header = self.repair_header(repairs, timestamp);
+                let header = lane.repair_header(repairs, timestamp);
                 rtp::Packet { header: rtp::Header { padding: true, ..header }, payload: bytes::Bytes::new() }
             }
             // The stream's own numbers are all given to pictures.
-            None => match self.kept.smallest_of_newest() {
+            None => match lane.kept.smallest_of_newest() {
                 Some(packet) => packet,
                 None => return,
             },
         };
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
-        self.pacer.push_repair(Leaving { packet, sequence, sending: Sending::Probe }, bytes);
+        self.pacer.push_repair(Leaving { packet, lane: at, sequence, sending: Sending::Probe }, bytes);
     }
 
-    fn push_repair(&mut self, packet: rtp::Packet) {
+    fn push_repair(&mut self, at: usize, packet: rtp::Packet) {
         let sequence = packet.header.sequence_number;
-        let packet = match self.stream.and_then(|stream| stream.repairs) {
+        let lane = &mut self.lanes[at];
+        let packet = match lane.repairs() {
             Some(repairs) => {
                 // RFC 4588 section 4: the original number goes before the payload.
                 let mut payload = Vec::with_capacity(packet.payload.len() + 2);
                 payload.extend_from_slice(&packet.header.sequence_number.to_be_bytes());
                 payload.extend_from_slice(&packet.payload);
-                let header = self.repair_header(repairs, packet.header.timestamp);
+                let header = lane.repair_header(repairs, packet.header.timestamp);
                 let marker = packet.header.marker;
                 rtp::Packet { header: rtp::Header { marker, ..header }, payload: payload.into() }
             }
             None => packet,
         };
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
-        self.pacer.push_repair(Leaving { packet, sequence, sending: Sending::Repair }, bytes);
-    }
-
-    fn repair_header(&mut self, (ssrc, payload_type): (u32, u8), timestamp: u32) -> rtp::Header {
-        self.repair_sequence = self.repair_sequence.wrapping_add(1);
-        let sequence_number = self.repair_sequence;
-        rtp::Header { version: 2, ssrc, payload_type, sequence_number, timestamp, ..Default::default() }
+        self.pacer.push_repair(Leaving { packet, lane: at, sequence, sending: Sending::Repair }, bytes);
     }
 
     fn release(&mut self, now: Instant) {
@@ -263,142 +313,47 @@ impl Uplink {
     }
 
     fn dispatch(&mut self, leaving: Leaving, now: Instant) {
-        let Leaving { mut packet, sequence, sending } = leaving;
+        let Leaving { mut packet, lane: at, sequence, sending } = leaving;
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
-        if sending == Sending::Original && self.stream.is_some_and(|stream| stream.ssrc == packet.header.ssrc)
-        {
-            self.kept.put(&packet);
+        let negotiated = self.lanes[at].negotiated;
+        if sending == Sending::Original && negotiated.is_some() {
+            self.lanes[at].kept.put(&packet);
         }
-        if let Some(id) = self.stream.and_then(|stream| stream.number_id) {
-            self.number = self.number.wrapping_add(1);
-            let number = rtp::extension::transport_cc_extension::TransportCcExtension {
-                transport_sequence: self.number,
-            };
-            let is_numbered =
-                number.marshal().is_ok_and(|bytes| packet.header.set_extension(id, bytes.freeze()).is_ok());
-            if is_numbered {
-                self.controller.handle_sent(self.number, bytes, now);
-                self.orders.handle_sent(self.number, sequence, sending);
+        if let Some(number) = negotiated.and_then(|negotiated| self.stamp(&mut packet, negotiated)) {
+            self.controller.handle_sent(number, bytes, now);
+            for (n, lane) in self.lanes.iter_mut().enumerate() {
+                // Another stream's number says nothing to it, but must not be a hole.
+                let (sequence, sending) = if n == at { (sequence, sending) } else { (0, Sending::Probe) };
+                lane.orders.handle_sent(number, sequence, sending);
             }
         }
         self.out.push_back((packet, now));
     }
-}
 
-/// An [`Uplink`] that the engine's task and the connection's handle share.
-#[derive(Clone, Debug)]
-pub(crate) struct SharedUplink(Arc<Mutex<Uplink>>);
-
-impl SharedUplink {
-    /// Before the transport-wide receiver's place, which must not see our numbers as its own.
-    pub(crate) const SLOT: usize = 2_000;
-
-    pub(crate) fn new(config: &rate::Config, now: Instant) -> Self {
-        Self(Arc::new(Mutex::new(Uplink::new(config, now))))
+    /// Gives a packet the next transport-wide number, where one was negotiated.
+    fn stamp(&mut self, packet: &mut rtp::Packet, negotiated: Negotiated) -> Option<u16> {
+        let id = negotiated.number_id?;
+        self.number = self.number.wrapping_add(1);
+        let transport_sequence = self.number;
+        let number = rtp::extension::transport_cc_extension::TransportCcExtension { transport_sequence };
+        let bytes = number.marshal().ok()?.freeze();
+        packet.header.set_extension(id, bytes).is_ok().then_some(transport_sequence)
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Uplink> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// As the engine's chain has it.
-    pub(crate) fn interceptor(&self) -> Tap {
-        Tap { uplink: self.clone(), read_queue: VecDeque::new(), write_queue: VecDeque::new() }
+    /// The next packet for the wire.
+    fn poll_packet(&mut self) -> Option<(rtp::Packet, Instant)> {
+        self.out.pop_front()
     }
 }
 
-/// Leads the engine's packets through an [`Uplink`].
-pub(crate) struct Tap {
-    uplink: SharedUplink,
-    read_queue: VecDeque<TaggedPacket>,
-    write_queue: VecDeque<TaggedPacket>,
-}
-
-impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
-    type Rout = TaggedPacket;
-    type Wout = TaggedPacket;
-    type Eout = ();
-    type Error = Error;
-    type Time = Instant;
-
-    fn handle_read(&mut self, msg: TaggedPacket) -> Result<(), Self::Error> {
-        if let Packet::Rtcp(packets) = &msg.message.packet {
-            for packet in packets {
-                let packet = packet.as_any();
-                if let Some(feedback) = packet.downcast_ref::<TransportLayerCc>() {
-                    self.uplink.lock().handle_feedback(feedback, msg.now);
-                } else if let Some(nack) = packet.downcast_ref::<TransportLayerNack>() {
-                    self.uplink.lock().handle_nack(nack, msg.now);
-                }
-            }
-        }
-        self.read_queue.push_back(msg);
-        Ok(())
-    }
-
-    fn poll_read(&mut self) -> Option<Self::Rout> {
-        self.read_queue.pop_front()
-    }
-
-    fn handle_write(&mut self, msg: TaggedPacket) -> Result<(), Self::Error> {
-        let TaggedPacket { now, transport, message } = msg;
-        match message {
-            AttributedPacket { packet: Packet::Rtp(packet), .. } => {
-                self.uplink.lock().handle_packet(packet, now)
-            }
-            // Reports and requests never wait.
-            message => self.write_queue.push_back(TaggedPacket { now, transport, message }),
-        }
-        Ok(())
-    }
-
-    fn poll_write(&mut self) -> Option<Self::Wout> {
-        self.write_queue.pop_front().or_else(|| {
-            let (packet, now) = self.uplink.lock().out.pop_front()?;
-            let message = AttributedPacket::new(Packet::Rtp(packet));
-            Some(TaggedPacket { now, transport: TransportContext::default(), message })
-        })
-    }
-
-    fn handle_timeout(&mut self, now: Instant) -> Result<(), Self::Error> {
-        self.uplink.lock().handle_timeout(now);
-        Ok(())
-    }
-
-    fn poll_timeout(&mut self) -> Option<Self::Time> {
-        self.uplink.lock().poll_timeout()
-    }
-}
-
-impl Interceptor for Tap {
-    fn bind_local_stream(&mut self, info: &StreamInfo) {
-        let number = info.rtp_header_extensions.iter().find(|extension| extension.uri == NUMBER_URI);
-        self.uplink.lock().stream.get_or_insert(Stream {
-            ssrc: info.ssrc,
-            repairs: info.ssrc_rtx.zip(info.payload_type_rtx),
-            number_id: number.and_then(|number| u8::try_from(number.id).ok()).filter(|id| *id != 0),
-        });
-    }
-
-    fn unbind_local_stream(&mut self, info: &StreamInfo) {
-        let mut uplink = self.uplink.lock();
-        if uplink.stream.is_some_and(|stream| stream.ssrc == info.ssrc) {
-            uplink.stream = None;
-        }
-    }
-
-    fn bind_remote_stream(&mut self, _info: &StreamInfo) {}
-    fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
-}
-
-/// What a sender is told once, besides the camera.
-pub(crate) const fn config(camera: crate::config::Camera, feedback_interval: Duration) -> rate::Config {
-    rate::Config {
-        bitrate_max: camera.bitrate_max,
-        camera: camera.size,
-        camera_fps: camera.fps,
-        feedback_interval,
-    }
+/// What a sender is told once; `None` for a side that sends no pictures.
+pub(crate) fn config(media: Media, feedback_interval: Duration) -> Option<rate::Config> {
+    let (camera, screen) = match media {
+        Media::Send(camera) => (camera, None),
+        Media::Call(call) => (call.camera, Some(call.screen)),
+        Media::Receive | Media::None => return None,
+    };
+    Some(rate::Config { camera, screen, feedback_interval })
 }
 
 #[cfg(test)]

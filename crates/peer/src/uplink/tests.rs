@@ -1,16 +1,22 @@
 use farwheel_proto::video::{Bitrate, Size};
-use rtc::interceptor::RTPHeaderExtension;
+use rtc::interceptor::{AttributedPacket, Interceptor, Packet, RTPHeaderExtension, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
     PacketStatusChunk, RecvDelta, RunLengthChunk, StatusChunkTypeTcc, SymbolTypeTcc,
 };
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::NackPair;
+use rtc::sansio::Protocol;
+use rtc::shared::TransportContext;
 
+use super::tap::{NUMBER_URI, Tap};
 use super::*;
-use crate::config::Camera;
+use crate::config::{Call, Camera};
 
 const SSRC: u32 = 7;
 const REPAIR_SSRC: u32 = 8;
 const NUMBER_ID: u8 = 5;
+const SCREEN_SSRC: u32 = 17;
+const SOUND_SSRC: u32 = 27;
+const CAMERA: Camera = Camera { size: Size::new(1280, 720), fps: 30, bitrate_max: Bitrate::from_kbps(4000) };
 
 /// A tap with a clock.
 struct Rig {
@@ -26,11 +32,38 @@ impl Rig {
 
     fn with_repairs(ssrc_rtx: Option<u32>) -> Self {
         let now = Instant::now();
-        let camera = Camera { size: Size::new(1280, 720), fps: 30, bitrate_max: Bitrate::from_kbps(4000) };
-        let uplink = SharedUplink::new(&config(camera, Duration::from_millis(25)), now);
-        let mut tap = uplink.interceptor();
-        tap.bind_local_stream(&StreamInfo {
-            ssrc: SSRC,
+        let mut rig = Self::expecting(Media::Send(CAMERA), &[(Stream::Pictures(Track::Camera), SSRC)], now);
+        rig.bind(SSRC, ssrc_rtx);
+        rig
+    }
+
+    /// With sound, a camera's pictures and a screen's.
+    fn of_a_call() -> Self {
+        let streams = [
+            (Stream::Sound, SOUND_SSRC),
+            (Stream::Pictures(Track::Camera), SSRC),
+            (Stream::Pictures(Track::Screen), SCREEN_SSRC),
+        ];
+        let call = Call { camera: CAMERA, screen: CAMERA };
+        let mut rig = Self::expecting(Media::Call(call), &streams, Instant::now());
+        rig.bind(SOUND_SSRC, None);
+        rig.bind(SSRC, Some(REPAIR_SSRC));
+        rig.bind(SCREEN_SSRC, Some(SCREEN_SSRC + 1));
+        rig
+    }
+
+    fn expecting(media: Media, streams: &[(Stream, u32)], now: Instant) -> Self {
+        let config = config(media, Duration::from_millis(25)).expect("it sends");
+        let uplink = SharedUplink::new(&config, now);
+        for (stream, ssrc) in streams {
+            uplink.lock().expect(*stream, *ssrc);
+        }
+        Self { tap: uplink.interceptor(), now, sequence: 0 }
+    }
+
+    fn bind(&mut self, ssrc: u32, ssrc_rtx: Option<u32>) {
+        self.tap.bind_local_stream(&StreamInfo {
+            ssrc,
             ssrc_rtx,
             payload_type: 102,
             payload_type_rtx: ssrc_rtx.map(|_| 103),
@@ -40,7 +73,6 @@ impl Rig {
             }],
             ..Default::default()
         });
-        Self { tap, now, sequence: 0 }
     }
 
     fn tagged(&self, packet: Packet) -> TaggedPacket {
@@ -52,11 +84,15 @@ impl Rig {
     }
 
     fn write(&mut self, count: usize) {
+        self.write_to(SSRC, count);
+    }
+
+    fn write_to(&mut self, ssrc: u32, count: usize) {
         for _ in 0..count {
             self.sequence += 1;
             let header = rtp::Header {
                 version: 2,
-                ssrc: SSRC,
+                ssrc,
                 payload_type: 102,
                 sequence_number: self.sequence,
                 timestamp: 3000,
@@ -85,8 +121,12 @@ impl Rig {
     }
 
     fn nack(&mut self, sequence: u16) {
+        self.nack_of(SSRC, sequence);
+    }
+
+    fn nack_of(&mut self, media_ssrc: u32, sequence: u16) {
         let nacks = vec![NackPair { packet_id: sequence, lost_packets: 0 }];
-        self.read(TransportLayerNack { sender_ssrc: 0, media_ssrc: SSRC, nacks });
+        self.read(TransportLayerNack { sender_ssrc: 0, media_ssrc, nacks });
     }
 
     /// What leaves at once.
@@ -107,7 +147,7 @@ impl Rig {
         left
     }
 
-    fn uplink(&self) -> MutexGuard<'_, Uplink> {
+    fn uplink(&self) -> std::sync::MutexGuard<'_, Uplink> {
         self.tap.uplink.lock()
     }
 }
@@ -206,7 +246,7 @@ fn a_repair_lost_twice_orders_a_recovery_for_a_receiver_that_can_use_one() {
     for (is_allowed, want) in [(true, true), (false, false)] {
         let mut rig = Rig::new();
         if is_allowed {
-            rig.uplink().allow_recoveries();
+            rig.uplink().allow_recoveries(Track::Camera);
         }
         rig.write(2);
         let left = rig.leave_within(Duration::from_millis(20));
@@ -215,13 +255,13 @@ fn a_repair_lost_twice_orders_a_recovery_for_a_receiver_that_can_use_one() {
         rig.nack(1);
         let repair = rig.leave_within(Duration::from_millis(20));
         assert_eq!(repair.len(), 1);
-        assert!(!rig.uplink().orders().take());
+        assert!(!rig.uplink().orders(Track::Camera).expect("sent").take());
         // One more leaves and arrives, so that a report tells of the repair.
         rig.write(1);
         rig.leave_within(Duration::from_millis(20));
         rig.read(missing(number(&left[0]), 1));
         rig.read(missing(number(&repair[0]), 1));
-        assert_eq!(rig.uplink().orders().take(), want);
+        assert_eq!(rig.uplink().orders(Track::Camera).expect("sent").take(), want);
     }
 }
 
@@ -230,7 +270,7 @@ fn nothing_before_a_recovery_is_repaired_for_a_receiver_that_can_use_it() {
     for (is_allowed, repairs) in [(true, 0), (false, 1)] {
         let mut rig = Rig::new();
         if is_allowed {
-            rig.uplink().allow_recoveries();
+            rig.uplink().allow_recoveries(Track::Camera);
         }
         rig.write(1);
         rig.sequence += 1;
@@ -263,11 +303,11 @@ fn feedback_reaches_the_controller() {
 fn a_full_link_closes_the_gate_and_a_probe_asks_whether_it_is_still_full() {
     let mut rig = Rig::new();
     let now = rig.now;
-    assert!(matches!(rig.uplink().admit(0, now), Verdict::Encode { .. }));
+    assert!(matches!(rig.uplink().admit(Track::Camera, 0, now), Some(Verdict::Encode { .. })));
     rig.write(20);
     assert_eq!(rig.leave_within(Duration::from_millis(130)).len(), 20);
     let now = rig.now;
-    assert!(matches!(rig.uplink().admit(0, now), Verdict::Skip(_)));
+    assert!(matches!(rig.uplink().admit(Track::Camera, 0, now), Some(Verdict::Skip(_))));
     // Nothing is heard: one probe each 150 ms.
     let probes = rig.leave_within(Duration::from_millis(460));
     assert_eq!(probes.len(), 3);
@@ -281,11 +321,11 @@ fn a_full_link_closes_the_gate_and_a_probe_asks_whether_it_is_still_full() {
 fn without_a_stream_for_repairs_a_probe_is_the_smallest_of_the_newest_packets() {
     let mut rig = Rig::with_repairs(None);
     let now = rig.now;
-    assert!(matches!(rig.uplink().admit(0, now), Verdict::Encode { .. }));
+    assert!(matches!(rig.uplink().admit(Track::Camera, 0, now), Some(Verdict::Encode { .. })));
     rig.write(20);
     rig.leave_within(Duration::from_millis(130));
     let now = rig.now;
-    assert!(matches!(rig.uplink().admit(0, now), Verdict::Skip(_)));
+    assert!(matches!(rig.uplink().admit(Track::Camera, 0, now), Some(Verdict::Skip(_))));
     let probes = rig.leave_within(Duration::from_millis(160));
     assert!(
         matches!(&probes[..], [Packet::Rtp(p)] if p.header.ssrc == SSRC && !p.payload.is_empty()),
@@ -335,4 +375,77 @@ fn what_waits_to_be_repaired_does_not_go_before_a_picture_that_needs_none_of_it(
     assert!(at_once < 20, "{at_once} repairs in one burst");
     // The one that has left with the key frame's first packet, if any.
     assert!(repairs.count() <= 1);
+}
+
+fn ssrc(packet: &Packet) -> u32 {
+    let Packet::Rtp(packet) = packet else { panic!("{packet:?}") };
+    packet.header.ssrc
+}
+
+#[test]
+fn sound_goes_past_what_is_paced_and_is_numbered_with_it() {
+    let mut rig = Rig::of_a_call();
+    rig.write_to(SSRC, 4);
+    rig.write_to(SCREEN_SSRC, 2);
+    let first = rig.leave();
+    assert_eq!(first.iter().map(ssrc).collect::<Vec<_>>(), [SSRC]);
+    rig.write_to(SOUND_SSRC, 3);
+    let sound = rig.leave();
+    assert_eq!(sound.iter().map(ssrc).collect::<Vec<_>>(), [SOUND_SSRC; 3]);
+    let rest = rig.leave_within(Duration::from_millis(100));
+    assert_eq!(rest.iter().map(ssrc).collect::<Vec<_>>(), [SSRC, SSRC, SSRC, SCREEN_SSRC, SCREEN_SSRC]);
+    let numbers: Vec<_> = first.iter().chain(&sound).chain(&rest).map(number).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "{numbers:?}");
+}
+
+#[test]
+fn sound_is_never_repaired_and_each_track_is_in_its_own_stream() {
+    let mut rig = Rig::of_a_call();
+    rig.write_to(SOUND_SSRC, 1);
+    rig.write_to(SCREEN_SSRC, 1);
+    rig.leave_within(Duration::from_millis(50));
+    rig.nack_of(SOUND_SSRC, 1);
+    rig.nack_of(SSRC, 2);
+    assert_eq!(rig.leave_within(Duration::from_millis(50)).len(), 0);
+    rig.nack_of(SCREEN_SSRC, 2);
+    let left = rig.leave_within(Duration::from_millis(50));
+    assert_eq!(left.iter().map(ssrc).collect::<Vec<_>>(), [SCREEN_SSRC + 1]);
+}
+
+#[test]
+fn what_is_lost_of_the_sound_is_told_and_orders_nothing_of_the_pictures() {
+    let mut rig = Rig::of_a_call();
+    rig.uplink().allow_recoveries(Track::Camera);
+    rig.write_to(SSRC, 1);
+    rig.write_to(SOUND_SSRC, 10);
+    rig.write_to(SSRC, 1);
+    let left = rig.leave_within(Duration::from_millis(50));
+    rig.read(report(number(&left[0]), 1, 250));
+    rig.read(missing(number(&left[1]), 10));
+    rig.leave_within(Duration::from_millis(500));
+    assert!(!rig.uplink().orders(Track::Camera).expect("sent").take());
+    assert!(
+        (150..=200).contains(&rig.uplink().sound_loss_permille()),
+        "{}",
+        rig.uplink().sound_loss_permille()
+    );
+}
+
+#[test]
+fn what_is_lost_of_one_track_orders_a_recovery_of_that_one_alone() {
+    let mut rig = Rig::of_a_call();
+    for track in Track::ALL {
+        rig.uplink().allow_recoveries(track);
+    }
+    rig.write_to(SSRC, 1);
+    rig.write_to(SCREEN_SSRC, 1);
+    let left = rig.leave_within(Duration::from_millis(50));
+    assert_eq!(ssrc(&left[1]), SCREEN_SSRC);
+    rig.write_to(SSRC, 1);
+    rig.leave_within(Duration::from_millis(20));
+    rig.read(missing(number(&left[1]), 1));
+    // Nobody asks for it.
+    rig.leave_within(Duration::from_millis(500));
+    let ordered = Track::ALL.map(|track| rig.uplink().orders(track).expect("sent").take());
+    assert_eq!(ordered, [false, true]);
 }

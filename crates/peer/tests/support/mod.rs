@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farwheel_peer::{
-    Admission, Bind, Camera, Channel, Config, Connection, Event, Events, Frames, LinkState, Manners, Signal,
-    Video,
+    Admission, Bind, Camera, Channel, Config, Connection, Event, Events, Incoming, LinkState, Manners, Media,
+    Signal,
 };
 use farwheel_proto::anchor::Anchor;
 use farwheel_proto::video::{Bitrate, EncodedFrame, FrameKind, MediaTime, Size};
@@ -22,15 +22,15 @@ pub(crate) const CAMERA: Camera =
 pub(crate) struct End {
     pub(crate) connection: Connection,
     pub(crate) events: Events,
-    pub(crate) frames: Frames,
+    pub(crate) incoming: Incoming,
     /// Events that a wait has passed over.
     pub(crate) seen: Vec<Event>,
 }
 
 impl End {
     pub(crate) fn open(config: Config) -> Self {
-        let (connection, events, frames) = Connection::open(config.with_bind(Bind::Loopback));
-        Self { connection, events, frames, seen: Vec::new() }
+        let (connection, events, incoming) = Connection::open(config.with_bind(Bind::Loopback));
+        Self { connection, events, incoming, seen: Vec::new() }
     }
 }
 
@@ -45,8 +45,8 @@ pub(crate) struct Pair {
 impl Pair {
     /// Not connected yet; signals are carried by [`until`](Self::until).
     pub(crate) fn new() -> Self {
-        let app = Config::offer(Video::Receive, Manners::Polite);
-        let robot = Config::answer(app.conn, Video::Send(CAMERA), Manners::Impolite);
+        let app = Config::offer(Media::Receive, Manners::Polite);
+        let robot = Config::answer(app.conn, Media::Send(CAMERA), Manners::Impolite);
         Self { app: End::open(app), robot: End::open(robot), delivered: Vec::new() }
     }
 

@@ -33,6 +33,16 @@ pub const RUNGS: [Rung; 5] = [
     Rung { bitrate_min: Bitrate(0), height: 180, fps: 30 },
 ];
 
+/// The same for a shared screen. Once it is there a still screen costs next to nothing, and letters have to be read: pixels
+/// come before pictures a second, down to a fifth of a second between two.
+pub const SCREEN_RUNGS: [Rung; 5] = [
+    Rung { bitrate_min: Bitrate::from_kbps(2000), height: 1080, fps: 30 },
+    Rung { bitrate_min: Bitrate::from_kbps(1000), height: 1080, fps: 15 },
+    Rung { bitrate_min: Bitrate::from_kbps(400), height: 1080, fps: 8 },
+    Rung { bitrate_min: Bitrate::from_kbps(200), height: 720, fps: 6 },
+    Rung { bitrate_min: Bitrate(0), height: 540, fps: 5 },
+];
+
 /// Whether the size may change now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
@@ -49,6 +59,7 @@ pub(super) enum Change {
 /// | `Rising` since 1.5 s | `Falling` | `Steady` | to the highest rung whose least rate was kept, or is by a tenth now |
 #[derive(Debug)]
 pub(super) struct Ladder {
+    rungs: &'static [Rung],
     camera: Size,
     camera_fps: u32,
     rung: usize,
@@ -72,13 +83,14 @@ enum State {
 
 impl Ladder {
     /// Begins on the rung for `rate`.
-    pub(super) fn new(camera: Size, camera_fps: u32, rate: Bitrate) -> Self {
-        Self { camera, camera_fps: camera_fps.max(1), rung: rung_for(rate), state: State::Steady }
+    pub(super) fn new(rungs: &'static [Rung], camera: Size, camera_fps: u32, rate: Bitrate) -> Self {
+        let rung = rung_for(rungs, rate);
+        Self { rungs, camera, camera_fps: camera_fps.max(1), rung, state: State::Steady }
     }
 
     pub(super) fn handle_rate(&mut self, rate: Bitrate, change: Change, now: Instant) {
-        let above = self.rung.checked_sub(1).map(|above| RUNGS[above].bitrate_min);
-        self.state = if rate < RUNGS[self.rung].bitrate_min {
+        let above = self.rung.checked_sub(1).map(|above| self.rungs[above].bitrate_min);
+        self.state = if rate < self.rungs[self.rung].bitrate_min {
             match self.state {
                 State::Falling { since, most } => {
                     // What was kept before the change was put off tells nothing of when it comes.
@@ -128,7 +140,7 @@ impl Ladder {
 
     /// The camera's picture, scaled down to the rung's height if it is larger.
     pub(super) fn size(&self) -> Size {
-        let height = RUNGS[self.rung].height;
+        let height = self.rungs[self.rung].height;
         if self.rung == 0 || height >= self.camera.height {
             return self.camera;
         }
@@ -137,17 +149,17 @@ impl Ladder {
     }
 
     pub(super) fn fps(&self) -> u32 {
-        RUNGS[self.rung].fps.min(self.camera_fps)
+        self.rungs[self.rung].fps.min(self.camera_fps)
     }
 
     fn step_to(&mut self, rate: Bitrate) {
-        self.rung = rung_for(rate);
+        self.rung = rung_for(self.rungs, rate);
         self.state = State::Steady;
     }
 }
 
-fn rung_for(rate: Bitrate) -> usize {
-    RUNGS.iter().position(|rung| rate >= rung.bitrate_min).unwrap_or(RUNGS.len() - 1)
+fn rung_for(rungs: &[Rung], rate: Bitrate) -> usize {
+    rungs.iter().position(|rung| rate >= rung.bitrate_min).unwrap_or(rungs.len() - 1)
 }
 
 #[cfg(test)]
@@ -157,7 +169,7 @@ mod tests {
 
     /// Height after these (ms, kbit/s), from 1000 kbit/s and 1280x720 at 30.
     fn climbed(rates: &[(u32, u32)]) -> (u32, u32) {
-        let mut ladder = Ladder::new(Size::new(1280, 720), 30, Bitrate::from_kbps(1000));
+        let mut ladder = Ladder::new(&RUNGS, Size::new(1280, 720), 30, Bitrate::from_kbps(1000));
         for &(at_ms, kbps) in rates {
             ladder.handle_rate(Bitrate::from_kbps(kbps), Change::Allowed, start() + MS * at_ms);
         }
@@ -186,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_change_that_is_put_off_goes_by_the_rate_when_it_comes() {
-        let mut ladder = Ladder::new(Size::new(1280, 720), 30, Bitrate::from_kbps(4000));
+        let mut ladder = Ladder::new(&RUNGS, Size::new(1280, 720), 30, Bitrate::from_kbps(4000));
         for (at_ms, kbps, change) in [
             (0, 1700, Change::Allowed),
             (100, 400, Change::Put),
@@ -214,14 +226,27 @@ mod tests {
             (Size::new(320, 240), 900, Size::new(320, 240)),
             (Size::new(1920, 1080), 4000, Size::new(1920, 1080)),
         ] {
-            assert_eq!(Ladder::new(camera, 30, Bitrate::from_kbps(kbps)).size(), want);
+            assert_eq!(Ladder::new(&RUNGS, camera, 30, Bitrate::from_kbps(kbps)).size(), want);
         }
     }
 
     #[test]
+    fn a_screen_gives_up_pictures_a_second_before_pixels() {
+        let screen = |kbps| {
+            let ladder = Ladder::new(&SCREEN_RUNGS, Size::new(1920, 1080), 30, Bitrate::from_kbps(kbps));
+            (ladder.size().height, ladder.fps())
+        };
+        assert_eq!(
+            [2000, 1999, 999, 399, 199].map(screen),
+            [(1080, 30), (1080, 15), (1080, 8), (720, 6), (540, 5)]
+        );
+    }
+
+    #[test]
     fn sixty_frames_a_second_need_the_top_rung_and_a_camera_that_gives_them() {
-        let fps =
-            |camera_fps, kbps| Ladder::new(Size::new(1280, 720), camera_fps, Bitrate::from_kbps(kbps)).fps();
+        let fps = |camera_fps, kbps| {
+            Ladder::new(&RUNGS, Size::new(1280, 720), camera_fps, Bitrate::from_kbps(kbps)).fps()
+        };
         assert_eq!([fps(60, 1800), fps(60, 1799), fps(30, 1800), fps(0, 1800)], [60, 30, 30, 1]);
     }
 }

@@ -1,4 +1,4 @@
-//! Rate control of one video sender on the receiver's transport-wide feedback.
+//! Rate control of one sender's pictures, and what its sound leaves to them, on the receiver's transport-wide feedback.
 //!
 //! [`Controller`] is the parent: it tells the target of the encoder, whether a captured frame is worth encoding, and
 //! when to probe. [`Pacer`] holds the packets until it is their time. [`Orders`] tells when a picture is lost for good, and
@@ -13,16 +13,19 @@ mod ladder;
 mod minimum;
 mod orders;
 mod pacer;
+mod pictures;
 mod probe;
+mod share;
 mod target;
 #[cfg(test)]
 mod test;
 
-pub use controller::{Command, Config, Controller, Status, Target};
+pub use controller::{Command, Config, Controller, Status};
 pub use feedback::{ReceiverTime, Reported};
 pub use gate::{Reason, Verdict};
-pub use ladder::{RUNGS, Rung};
+pub use ladder::{RUNGS, Rung, SCREEN_RUNGS};
 pub use orders::{Orders, Sending};
 pub use pacer::{Full, Pacer};
+pub use pictures::{Source, Target, Track};
 pub use probe::{BYTES_MAX as PROBE_BYTES_MAX, INTERVAL as PROBE_INTERVAL};
 pub use target::{MIN, START};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use farwheel_peer::signaling::PeerId;
 use farwheel_peer::{
-    Beside, Channel, Config, ConnId, Connection, LinkState, Manners, Signal, SignalKind, Video,
+    Beside, Channel, Config, ConnId, Connection, LinkState, Manners, Media, Signal, SignalKind,
 };
 use farwheel_proto::control::Event;
 use farwheel_proto::control::event::Body;
@@ -91,7 +91,7 @@ impl Room {
             return;
         };
         let key = Arc::clone(&viewer.key);
-        let config = Config::answer(conn, Video::None, Manners::between(own_id, from)).with_beside(main);
+        let config = Config::answer(conn, Media::None, Manners::between(own_id, from)).with_beside(main);
         let (connection, events, _) = Connection::open(self.complete(config));
         let connection = Arc::new(connection);
         tokio::spawn(viewer::forward_beside(key, events, Arc::clone(&self.shared), conn, self.notes.clone()));
