@@ -21,7 +21,7 @@ const until = async (what, seconds, done) => {
 };
 
 /** The WebSocket with hello and join done. */
-const join = ({ server, room, token }) => new Promise((resolve, reject) => {
+const join = ({ server, room, token, role = 'driver' }) => new Promise((resolve, reject) => {
   const socket = new WebSocket(server, 'rtcsig.v1.json');
   const seat = { self: null, peers: new Map(), onsignal: null, early: [] };
   seat.send = message => socket.send(JSON.stringify(message));
@@ -36,7 +36,7 @@ const join = ({ server, room, token }) => new Promise((resolve, reject) => {
     switch (message.type) {
       case 'hello_ok':
         seat.ice = message.ice_servers;
-        seat.send({ type: 'join', room, role: 'driver' });
+        seat.send({ type: 'join', room, role });
         setInterval(() => seat.send({ type: 'ping', t: Date.now() }), message.heartbeat_ms);
         break;
       case 'joined':
