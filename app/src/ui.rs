@@ -1,12 +1,15 @@
 //! The window: reads a [`Model`], returns [`Command`]s. One panel per file; none of them waits, decodes or measures.
 
 pub mod app;
+mod call;
+mod calls;
 mod connect;
 mod drive;
 mod gamepad;
 mod keys;
 mod logo;
 mod notices;
+mod prejoin;
 mod settings;
 mod shortcuts;
 mod stats;
@@ -23,6 +26,21 @@ pub use window::{Page, Window};
 use crate::model::call::Source;
 use crate::model::{Command, Model};
 use crate::render::slot::Slot;
+
+/// Where pictures arrive.
+#[derive(Clone, Copy)]
+pub struct Pictures<'a> {
+    /// That of the robot.
+    pub drive: &'a Slot,
+    /// Those of a call, while there are any of a source.
+    pub call: &'a dyn Fn(Source) -> Option<Slot>,
+}
+
+impl std::fmt::Debug for Pictures<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pictures").field("drive", self.drive).finish_non_exhaustive()
+    }
+}
 
 /// What the window needs of the rest of the app.
 ///

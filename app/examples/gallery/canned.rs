@@ -1,7 +1,11 @@
 //! Named states of the window with made-up values; the gallery shows them, the snapshot tests compare them.
 
+#[path = "calls.rs"]
+mod calls;
 #[path = "lobby.rs"]
 mod lobby;
+#[path = "people.rs"]
+mod people;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,8 +28,14 @@ use farwheel_media::VideoFrame;
 use farwheel_proto::control::link_report::{Economy, LinkReport, MadeFor, Route, Rung};
 use farwheel_proto::video::{FrameId, Size};
 
+pub(crate) use calls::{Faces, clicks};
+
 /// Every state by name, with its page.
-pub(crate) const STATES: [(&str, Page); 35] = [
+pub(crate) fn states() -> impl Iterator<Item = (&'static str, Page)> {
+    DRIVING.into_iter().chain(calls::STATES)
+}
+
+const DRIVING: [(&str, Page); 35] = [
     ("connect-robots", Page::Drive),
     ("connect-many", Page::Drive),
     ("connect-looking", Page::Drive),
@@ -67,6 +77,7 @@ pub(crate) const STATES: [(&str, Page); 35] = [
 pub(crate) fn model(name: &str) -> Model {
     let mut model = Model::default();
     match name {
+        name if name.starts_with("call") || name.starts_with("prejoin") => calls::fill(name, &mut model),
         name if name.starts_with("connect") => model.connect = lobby::connect(name),
         "gamepad" => model.gamepad = gamepad(),
         "gamepad-none" => {}
@@ -385,6 +396,11 @@ pub(crate) fn pictures(name: &str, picture: impl FnOnce() -> slot::Picture) -> S
         slot.put(picture());
     }
     slot
+}
+
+/// The pictures of a call in a state.
+pub(crate) fn faces(model: &Model, size: (u32, u32)) -> Faces {
+    calls::faces(model, size)
 }
 
 /// Sky, meadow and road in four colours: compared pictures stay small.

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use farwheel::model::call::Source;
 use farwheel::model::{Command, Model};
 use farwheel::render::slot::{Picture, Slot};
 use farwheel::settings::Theme;
-use farwheel::ui::{Backend, Options, run};
+use farwheel::ui::{Backend, Options, Page, run};
 use farwheel_proto::video::FrameId;
 
 fn main() -> anyhow::Result<()> {
@@ -39,7 +40,7 @@ fn main() -> anyhow::Result<()> {
             _ => state = Some(arg),
         }
     }
-    let names = canned::STATES.map(|(name, _)| name);
+    let names: Vec<&str> = canned::states().map(|(name, _)| name).collect();
     if let Some(state) = &state {
         anyhow::ensure!(names.contains(&state.as_str()), "no state {state}; there are {}", names.join(", "));
     }
@@ -50,12 +51,16 @@ fn main() -> anyhow::Result<()> {
             let slot = backend.pictures.clone();
             std::thread::Builder::new().name("play".into()).spawn(move || feed(&slot, fps))?;
         }
-        let options = Options { size: [size.0, size.1], page: canned::STATES[at].1, ..Options::default() };
+        let options = Options {
+            size: [size.0, size.1],
+            page: canned::states().nth(at).map_or(Page::Drive, |(_, page)| page),
+            ..Options::default()
+        };
         return run(backend, options).map_err(|e| anyhow::anyhow!("the window cannot be opened: {e}"));
     };
     std::fs::create_dir_all(&folder)?;
     for name in names.into_iter().filter(|name| state.as_deref().is_none_or(|wanted| wanted == *name)) {
-        let mut harness = stage::harness(name, canned::road, theme, scale, size);
+        let mut harness = stage::harness_with(name, canned::road, FACES, theme, scale, size);
         let picture = harness.render().map_err(|e| anyhow::anyhow!("{name} cannot be drawn: {e}"))?;
         picture.save(folder.join(format!("{name}.png")))?;
     }
@@ -96,15 +101,20 @@ fn feed(slot: &Slot, fps: f64) {
 struct Gallery {
     model: Model,
     pictures: Slot,
+    faces: canned::Faces,
 }
+
+/// Size of the drawn pictures of cameras.
+const FACES: (u32, u32) = (1280, 720);
 
 impl Gallery {
     fn new(at: usize, theme: Theme, scale: f32) -> Self {
-        let (name, _) = canned::STATES[at];
+        let (name, _) = canned::states().nth(at).expect("the state is one of them");
         let mut model = canned::model(name);
         model.settings.theme = theme;
         model.settings.ui_scale = scale;
-        Self { model, pictures: canned::pictures(name, canned::road) }
+        let faces = canned::faces(&model, FACES);
+        Self { model, pictures: canned::pictures(name, canned::road), faces }
     }
 }
 
@@ -129,6 +139,10 @@ impl Backend for Gallery {
 
     fn pictures(&self) -> &Slot {
         &self.pictures
+    }
+
+    fn call_picture(&self, source: Source) -> Option<Slot> {
+        self.faces.get(&source).cloned()
     }
 
     fn on_change(&mut self, _wake: Arc<dyn Fn() + Send + Sync>) {}

@@ -7,7 +7,7 @@ use eframe::egui::{self, ThemePreference, ViewportBuilder};
 use eframe::egui_wgpu::{SurfaceConfig, wgpu};
 
 use super::window::{Page, Window};
-use super::{Backend, theme};
+use super::{Backend, Pictures, theme};
 use crate::model::settings::{Geometry, Present};
 use crate::model::{Command, Model};
 use crate::render::video;
@@ -129,18 +129,21 @@ impl eframe::App for App {
         }
         self.geometry = geometry(ctx).or(self.geometry);
         frame.set_wgpu_surface_config(surface(settings.view.present));
-        if let Some(command) = self.window.watch_focus(ctx, &self.model) {
+        for command in self.window.watch_focus(ctx, &self.model) {
             self.execute(ctx, command);
         }
         // Figures, plots and ages tick at 10 Hz by themselves; pictures and keys ask for paints of their own.
-        let is_live = self.model.drive.is_some() || self.window.page == Page::Gamepad;
+        let calls = self.model.call.is_some() || self.model.prejoin.is_some();
+        let is_live = self.model.drive.is_some() || calls || self.window.page == Page::Gamepad;
         let every = if is_live { Duration::from_millis(50) } else { Duration::from_millis(500) };
         ctx.request_repaint_after(every);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         self.calm.hold(ui.ctx(), &mut self.model);
-        let commands = self.window.show(ui, &mut self.model, self.backend.pictures());
+        let backend = &self.backend;
+        let pictures = Pictures { drive: backend.pictures(), call: &|source| backend.call_picture(source) };
+        let commands = self.window.show(ui, &mut self.model, pictures);
         let ctx = ui.ctx().clone();
         for command in commands {
             self.execute(&ctx, command);
@@ -149,6 +152,9 @@ impl eframe::App for App {
 
     fn on_exit(&mut self) {
         self.backend.execute(Command::Disconnect);
+        if self.model.call.is_some() {
+            self.backend.execute(Command::Call(crate::model::call::Command::Leave));
+        }
         let mut settings = self.model.settings.clone();
         settings.view.window = self.geometry;
         if settings != self.model.settings {

@@ -3,9 +3,11 @@
 use eframe::egui::{self, Align, Layout, ScrollArea, Ui, vec2};
 use lucide_icons::Icon;
 
+use super::call::{self, parts};
 use super::theme::{self, CONTROL, GAP, Palette, STEP, Weight, size};
 use super::widgets::{self, Tone, button, card, field, segmented, slider_row, toggle_row};
-use crate::model::settings::{Fit, Paths, Present, Units};
+use crate::model::call::{Command as Ask, Kind, Own};
+use crate::model::settings::{Fit, Paths, Present, TalkKey, Units};
 use crate::model::{Command, Model};
 use crate::settings::{Settings, Theme};
 
@@ -24,6 +26,7 @@ pub(crate) fn show(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
                     let half = (width - GAP) / 2.0;
                     column(ui, half, |ui| {
                         looks(ui, &mut settings);
+                        calls(ui, &mut settings, model, out);
                         video(ui, &mut settings);
                     });
                     column(ui, half, |ui| {
@@ -34,6 +37,7 @@ pub(crate) fn show(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
             } else {
                 column(ui, width, |ui| {
                     looks(ui, &mut settings);
+                    calls(ui, &mut settings, model, out);
                     video(ui, &mut settings);
                     hud(ui, &mut settings);
                     driving(ui, &mut settings);
@@ -85,6 +89,66 @@ fn looks(ui: &mut Ui, settings: &mut Settings) {
         });
         field(ui, "Your name, as others in the room see it", "Ada", &mut settings.name, None);
     });
+}
+
+fn calls(ui: &mut Ui, settings: &mut Settings, model: &Model, out: &mut Vec<Command>) {
+    let p = Palette::of(ui);
+    card(ui, "Calls", |ui| {
+        let own = match (&model.call, &model.prejoin) {
+            (Some(call), _) => Some(&call.own),
+            (None, Some(before)) => Some(&before.own),
+            (None, None) => None,
+        };
+        match own {
+            Some(own) => devices(ui, own, settings, out),
+            None => {
+                for (what, name) in [
+                    ("Camera", &settings.call.camera),
+                    ("Microphone", &settings.call.microphone),
+                    ("Speaker", &settings.call.speaker),
+                ] {
+                    row(ui, what, |ui| {
+                        let name = name.as_deref().unwrap_or("The system's");
+                        let words = theme::text(name, size::BODY, Weight::Regular, p.soft);
+                        ui.add(egui::Label::new(words).truncate());
+                    });
+                }
+                let words = "Devices are tried and chosen on the screen before a call.";
+                ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
+            }
+        }
+        ui.spacing_mut().item_spacing.y = 2.0;
+        let before = settings.call.cleaning;
+        let cleaning = &mut settings.call.cleaning;
+        toggle_row(ui, "Take out the echo of the speaker", "", &mut cleaning.echo);
+        toggle_row(ui, "Take out noise", "", &mut cleaning.noise);
+        toggle_row(ui, "Even out loudness", "", &mut cleaning.gain);
+        if *cleaning != before && own.is_some() {
+            out.push(Command::Call(Ask::Clean(*cleaning)));
+        }
+        row(ui, "Key to talk", |ui| {
+            let choices = [(TalkKey::Space, "Space"), (TalkKey::Backtick, "`"), (TalkKey::F8, "F8")];
+            segmented(ui, "Key to talk", &mut settings.call.talk_key, &choices);
+        });
+        let hint = "Others see you as you are.";
+        toggle_row(ui, "Show me as in a mirror", hint, &mut settings.call.mirror);
+        toggle_row(ui, "Low data", "Cameras are sent and asked for small.", &mut settings.call.low_data);
+        let hint = "The others do not learn your address.";
+        toggle_row(ui, "By relay only", hint, &mut settings.call.relay_only);
+    });
+}
+
+fn devices(ui: &mut Ui, own: &Own, settings: &mut Settings, out: &mut Vec<Command>) {
+    for (kind, what, icon, none, device) in [
+        (Kind::Camera, "Camera", Icon::Video, "None: the others see your name", &own.camera),
+        (Kind::Microphone, "Microphone", Icon::Mic, "None: you listen only", &own.microphone),
+        (Kind::Speaker, "Speaker", Icon::Volume2, "None: you hear nobody", &own.speaker),
+    ] {
+        if let Some(index) = parts::picker(ui, what, icon, none, device) {
+            out.push(Command::Call(Ask::Use(kind, index)));
+            call::keep(&mut settings.call, kind, device.names.get(index).cloned());
+        }
+    }
 }
 
 fn video(ui: &mut Ui, settings: &mut Settings) {

@@ -6,8 +6,27 @@ use super::theme::{self, HALF, Palette, Weight, size};
 use super::widgets::{Tone, icon_button};
 use super::window::Shown;
 
+/// What the keys at hand do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// Drive a robot.
+    Driving,
+    /// Call people.
+    Calls,
+}
+
+impl About {
+    /// Left free below, in points: for STOP and the list's own margin, or for that alone.
+    const fn below(self) -> f32 {
+        match self {
+            Self::Driving => 264.0,
+            Self::Calls => 120.0,
+        }
+    }
+}
+
 /// Shows the list; F1, Esc or the button closes it. It is no modal: STOP beside it must go on working.
-pub(crate) fn show(ui: &Ui, shown: &mut Shown) {
+pub(crate) fn show(ui: &Ui, about: About, shown: &mut Shown) {
     let p = Palette::of(ui);
     let frame = Frame::NONE
         .fill(p.surface)
@@ -34,15 +53,25 @@ pub(crate) fn show(ui: &Ui, shown: &mut Shown) {
                 });
             });
             ui.add_space(HALF);
-            egui::ScrollArea::vertical().max_height((window.height() - TOP - BELOW).max(80.0)).show(
+            egui::ScrollArea::vertical().max_height((window.height() - TOP - about.below()).max(80.0)).show(
                 ui,
                 |ui| {
                     ui.columns(2, |columns| {
-                        group(&mut columns[0], "Driving", &DRIVING);
-                        group(&mut columns[1], "Window", &WINDOW);
+                        let words = match about {
+                            About::Driving => {
+                                group(&mut columns[0], "Driving", &DRIVING);
+                                group(&mut columns[1], "Window", &WINDOW);
+                                "Keys drive only while no field or button has the focus. \
+                                 Leaving the window lets everything go: the car stops."
+                            }
+                            About::Calls => {
+                                group(&mut columns[0], "In a call", &CALLS);
+                                group(&mut columns[1], "Window", &PAGES);
+                                "Letters are keys only while nothing is being written. \
+                                 Another key to talk can be chosen in the settings."
+                            }
+                        };
                         columns[1].add_space(HALF);
-                        let words = "Keys drive only while no field or button has the focus. \
-                             Leaving the window lets everything go: the car stops.";
                         columns[1].label(theme::text(words, size::BODY, Weight::Regular, p.soft));
                     });
                 },
@@ -71,9 +100,6 @@ fn group(ui: &mut Ui, heading: &str, keys: &[(&str, &str)]) {
 /// Below the plates along the upper edge, in points.
 const TOP: f32 = 76.0;
 
-/// Left free below, for STOP and the list's own margin, in points.
-const BELOW: f32 = 264.0;
-
 const DRIVING: [(&str, &str); 9] = [
     ("Esc", "Emergency stop"),
     ("Enter", "Hold for a second: arm"),
@@ -86,12 +112,36 @@ const DRIVING: [(&str, &str); 9] = [
     ("L  H", "Lights, horn"),
 ];
 
-const WINDOW: [(&str, &str); 8] = [
+const CALLS: [(&str, &str); 11] = [
+    ("M", "Mute, unmute"),
+    ("V", "Camera on, off"),
+    ("Space", "Hold to talk, or to be silent"),
+    ("S", "Share a screen"),
+    ("H", "Raise the hand"),
+    ("C", "Chat"),
+    ("P", "People"),
+    ("G", "Layout"),
+    ("F", "Full screen"),
+    ("Esc", "Close what is open"),
+    ("Ctrl+L", "Leave"),
+];
+
+const PAGES: [(&str, &str); 6] = [
+    ("F1  ?", "This list"),
+    ("F2", "Drive"),
+    ("F3", "Controller"),
+    ("F4  F5", "Stats, settings"),
+    ("F7", "Calls"),
+    ("F11", "Full screen"),
+];
+
+const WINDOW: [(&str, &str); 9] = [
     ("F1  ?", "This list"),
     ("F2", "Drive"),
     ("F3", "Controller"),
     ("F4  F5", "Stats, settings"),
     ("F6", "Economy mode"),
+    ("F7", "Calls"),
     ("F10", "Hide the figures"),
     ("F11", "Full screen"),
     ("F12", "Snapshot"),

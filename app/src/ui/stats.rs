@@ -201,7 +201,7 @@ fn one(ui: &mut Ui, curve: &Curve, stats: &Stats) {
 }
 
 /// Two to four round numbers from zero up to `highest`.
-fn marks(highest: f32) -> Vec<GridMark> {
+pub(super) fn marks(highest: f32) -> Vec<GridMark> {
     let highest = f64::from(highest).max(f64::MIN_POSITIVE);
     let decade = 10.0_f64.powf((highest / 2.0).log10().floor());
     let step = [5.0, 2.0, 1.0].map(|part| part * decade).into_iter().find(|step| highest / step >= 2.0);

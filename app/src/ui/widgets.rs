@@ -213,16 +213,28 @@ pub(crate) fn slider_row(
     range: std::ops::RangeInclusive<f32>,
     show: impl Fn(f32) -> String,
 ) -> bool {
+    slider_row_after(ui, words, 148.0, value, range, show)
+}
+
+/// The same with so much room for the words.
+pub(crate) fn slider_row_after(
+    ui: &mut Ui,
+    words: &str,
+    room: f32,
+    value: &mut f32,
+    range: std::ops::RangeInclusive<f32>,
+    show: impl Fn(f32) -> String,
+) -> bool {
     let mut changed = false;
     ui.horizontal(|ui| {
         ui.set_min_height(CONTROL);
         let p = Palette::of(ui);
         let label = ui
             .allocate_ui_with_layout(
-                vec2(148.0, CONTROL),
+                vec2(room, CONTROL),
                 egui::Layout::left_to_right(egui::Align::Center),
                 |ui| {
-                    ui.set_min_width(148.0);
+                    ui.set_min_width(room);
                     ui.label(theme::text(words, size::BODY, Weight::Medium, p.text))
                 },
             )

@@ -5,10 +5,11 @@ use lucide_icons::Icon;
 
 use super::theme::{self, Palette, Weight, size};
 use super::widgets::{focus_ring, paint_icon, paint_text};
-use super::{connect, drive, gamepad, keys, notices, settings, shortcuts, stats};
+use super::{
+    Pictures, call, calls, connect, drive, gamepad, keys, notices, prejoin, settings, shortcuts, stats,
+};
 use crate::input::keyboard::Keys;
 use crate::model::{Command, Model};
-use crate::render::slot::Slot;
 use crate::settings::Settings;
 
 /// A page of the window.
@@ -17,6 +18,8 @@ pub enum Page {
     /// The connect screen, or the drive screen while there is a session.
     #[default]
     Drive,
+    /// Where calls begin, the screen before a call, or the call.
+    Call,
     /// Controller and mapping.
     Gamepad,
     /// Plots and percentiles.
@@ -56,11 +59,23 @@ pub struct Window {
     /// Everything over the video but STOP and alarms is hidden.
     pub bare: Shown,
     connect: connect::Form,
+    calls: calls::Form,
+    call: call::Screen,
+    calling: Calling,
     drive: drive::Hold,
     gamepad: gamepad::Tab,
     notices: notices::Stack,
     keys_sent: Keys,
     steering: Option<Steering>,
+}
+
+/// How far a call is, as of the last paint; a step on brings its page to the front.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Calling {
+    #[default]
+    No,
+    Before,
+    In,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,28 +92,35 @@ impl Window {
 
     /// Releases the controls as soon as the window may not steer, and grants them again; called before each paint
     /// and also while the window is hidden.
-    pub fn watch_focus(&mut self, ctx: &egui::Context, model: &Model) -> Option<Command> {
-        let has_window = ctx.input(|input| {
+    pub fn watch_focus(&mut self, ctx: &egui::Context, model: &Model) -> Vec<Command> {
+        let mut out = Vec::new();
+        let (has_focus, is_hidden) = ctx.input(|input| {
             let viewport = input.viewport();
             let is_hidden = viewport.minimized == Some(true) || viewport.occluded == Some(true);
-            viewport.focused.unwrap_or(input.focused) && !is_hidden
+            (viewport.focused.unwrap_or(input.focused), is_hidden)
         });
+        if is_hidden && model.call.is_some() {
+            self.call.look_away(&mut out, ctx.input(|input| input.time));
+        }
+        let has_window = has_focus && !is_hidden;
         let may_steer = has_window && model.drive.is_some() && self.page == Page::Drive;
         let wanted = if may_steer { Steering::Granted } else { Steering::Released };
         if self.steering == Some(wanted) {
-            return None;
+            return out;
         }
         self.steering = Some(wanted);
         self.keys_sent = Keys::NONE;
-        Some(match wanted {
+        out.push(match wanted {
             Steering::Granted => Command::GrantControls,
             Steering::Released => Command::ReleaseControls,
-        })
+        });
+        out
     }
 
     /// Shows the window's contents and returns what the user asked for. `model.notices` are taken over.
-    pub fn show(&mut self, ui: &mut Ui, model: &mut Model, pictures: &Slot) -> Vec<Command> {
+    pub fn show(&mut self, ui: &mut Ui, model: &mut Model, pictures: Pictures<'_>) -> Vec<Command> {
         let mut out = Vec::new();
+        self.follow_call(model);
         self.notices.take(ui.ctx(), &mut model.notices);
         self.shortcut_keys(ui, model, &mut out);
         let is_driving = model.drive.is_some() && self.page == Page::Drive;
@@ -119,12 +141,25 @@ impl Window {
         }
         let whole = ui.max_rect();
         ui.painter().rect_filled(whole, 0.0, Palette::of(ui).back);
-        match (&model.drive, self.page) {
-            (Some(state), Page::Drive) => {
+        match (&model.call, &model.drive, self.page) {
+            (Some(state), _, Page::Call) => {
+                let ctx = ui.ctx().clone();
+                let cx = call::Cx::new(
+                    model,
+                    state,
+                    pictures,
+                    &ctx,
+                    &mut self.page,
+                    &mut self.shortcuts,
+                    &mut out,
+                );
+                call::show(ui, whole, &mut self.call, cx);
+            }
+            (_, Some(state), Page::Drive) => {
                 let mut cx = drive::Cx {
                     state,
                     model,
-                    pictures,
+                    pictures: pictures.drive,
                     page: &mut self.page,
                     bare: &mut self.bare,
                     shortcuts: &mut self.shortcuts,
@@ -133,7 +168,7 @@ impl Window {
                 };
                 drive::show(ui, whole, &mut cx);
             }
-            (_, page) => {
+            (_, _, page) => {
                 let rail = Rect::from_min_size(whole.min, vec2(RAIL, whole.height()));
                 let body = Rect::from_min_max(pos2(rail.right(), whole.top()), whole.max);
                 self.rail(ui, rail, model, &mut out);
@@ -143,17 +178,47 @@ impl Window {
                 let ui = &mut body_ui;
                 match page {
                     Page::Drive => connect::show(ui, &mut self.connect, model, &mut out),
+                    Page::Call => match &model.prejoin {
+                        Some(state) => prejoin::show(ui, state, model, pictures, &mut out),
+                        None => calls::show(ui, &mut self.calls, model, &mut out),
+                    },
                     Page::Gamepad => gamepad::show(ui, &mut self.gamepad, model, &mut out),
                     Page::Stats => stats::show(ui, model, &mut out),
                     Page::Settings => settings::show(ui, model, &mut out),
                 }
             }
         }
+        if let Some(state) = &model.call
+            && self.page != Page::Call
+        {
+            let ctx = ui.ctx().clone();
+            let cx =
+                call::Cx::new(model, state, pictures, &ctx, &mut self.page, &mut self.shortcuts, &mut out);
+            call::elsewhere(&ctx, &mut self.call, cx);
+        }
         if self.shortcuts == Shown::Yes {
-            shortcuts::show(ui, &mut self.shortcuts);
+            let about =
+                if self.page == Page::Call { shortcuts::About::Calls } else { shortcuts::About::Driving };
+            shortcuts::show(ui, about, &mut self.shortcuts);
         }
         self.notices.show(ui);
         out
+    }
+
+    /// Brings a call to the front when it gets further, and forgets what was chosen in it when it is over.
+    fn follow_call(&mut self, model: &Model) {
+        let calling = match (&model.call, &model.prejoin) {
+            (Some(_), _) => Calling::In,
+            (None, Some(_)) => Calling::Before,
+            (None, None) => Calling::No,
+        };
+        if calling > self.calling {
+            self.page = Page::Call;
+        }
+        if self.calling == Calling::In && calling != Calling::In {
+            self.call = call::Screen::default();
+        }
+        self.calling = calling;
     }
 
     fn shortcut_keys(&mut self, ui: &Ui, model: &Model, out: &mut Vec<Command>) {
@@ -170,6 +235,7 @@ impl Window {
             (EguiKey::F3, Page::Gamepad),
             (EguiKey::F4, Page::Stats),
             (EguiKey::F5, Page::Settings),
+            (EguiKey::F7, Page::Call),
         ];
         for (key, page) in goto {
             if pressed(key) {
@@ -213,18 +279,24 @@ impl Window {
         let first = if model.drive.is_some() { "Drive" } else { "Connect" };
         let entries = [
             (Page::Drive, if model.drive.is_some() { Icon::CarFront } else { Icon::Radio }, first),
+            (Page::Call, Icon::Video, "Calls"),
             (Page::Gamepad, Icon::Gamepad2, "Controller"),
             (Page::Stats, Icon::ChartSpline, "Stats"),
             (Page::Settings, Icon::Settings, "Settings"),
         ];
         // A low window has less air between the entries.
-        let (first_top, pitch) = if rect.height() < 540.0 { (62.0, 54.0) } else { (80.0, 60.0) };
+        let first_top = if rect.height() < 540.0 { 62.0 } else { 80.0 };
+        let below = if model.drive.is_some() { 136.0 } else { 68.0 };
+        let pitch = ((rect.height() - first_top - below) / entries.len() as f32).min(60.0);
         let mut top = rect.top() + first_top;
         for (page, icon, name) in entries {
             let cell =
                 Rect::from_min_size(pos2(rect.left() + 8.0, top), vec2(rect.width() - 16.0, pitch - 4.0));
             if rail_entry(ui, cell, icon, name, self.page == page) {
                 self.page = page;
+            }
+            if page == Page::Call && model.call.is_some() {
+                ui.painter().circle_filled(cell.right_top() + vec2(-14.0, 12.0), 5.0, p.good);
             }
             top += pitch;
         }

@@ -258,15 +258,15 @@ fn leaving_the_drive_screen_or_the_window_releases_the_controls() {
     };
     harness.input_mut().focused = true;
     harness.run_steps(1);
-    assert_eq!(watch(&mut harness), Some(Command::GrantControls));
-    assert_eq!(watch(&mut harness), None);
+    assert_eq!(watch(&mut harness), [Command::GrantControls]);
+    assert_eq!(watch(&mut harness), []);
     harness.state_mut().window.page = Page::Settings;
-    assert_eq!(watch(&mut harness), Some(Command::ReleaseControls));
+    assert_eq!(watch(&mut harness), [Command::ReleaseControls]);
     harness.state_mut().window.page = Page::Drive;
-    assert_eq!(watch(&mut harness), Some(Command::GrantControls));
+    assert_eq!(watch(&mut harness), [Command::GrantControls]);
     harness.input_mut().focused = false;
     harness.run_steps(1);
-    assert_eq!(watch(&mut harness), Some(Command::ReleaseControls));
+    assert_eq!(watch(&mut harness), [Command::ReleaseControls]);
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Puts a named state on a stage without a window.
 
 use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use farwheel::model::{Command, Model};
 use farwheel::render::slot::{Picture, Slot};
 use farwheel::render::video;
 use farwheel::settings::Theme;
 use farwheel::ui::window::Shown;
-use farwheel::ui::{Page, Window, theme};
+use farwheel::ui::{Page, Pictures, Window, theme};
 
 use super::canned;
 
@@ -17,13 +18,16 @@ pub(crate) struct Scene {
     pub(crate) window: Window,
     /// What it shows.
     pub(crate) model: Model,
-    /// The pictures.
+    /// The picture of the drive screen.
     pub(crate) pictures: Slot,
+    /// The pictures of a call.
+    pub(crate) faces: canned::Faces,
     /// Everything the user asked for so far.
     pub(crate) commands: Vec<Command>,
 }
 
 /// A stage with a state on it, in points of `size`.
+#[allow(dead_code, reason = "the tests compare, the gallery draws")]
 pub(crate) fn harness(
     name: &str,
     picture: fn() -> Picture,
@@ -31,14 +35,28 @@ pub(crate) fn harness(
     scale: f32,
     size: (f32, f32),
 ) -> Harness<'static, Scene> {
-    let page = canned::STATES.iter().find(|(known, _)| *known == name).map_or(Page::Drive, |(_, page)| *page);
+    harness_with(name, picture, (160, 90), look, scale, size)
+}
+
+/// The same with the size of the pictures of cameras.
+pub(crate) fn harness_with(
+    name: &str,
+    picture: fn() -> Picture,
+    faces: (u32, u32),
+    look: Theme,
+    scale: f32,
+    size: (f32, f32),
+) -> Harness<'static, Scene> {
+    let page = canned::states().find(|(known, _)| *known == name).map_or(Page::Drive, |(_, page)| page);
     let mut model = canned::model(name);
     model.settings.theme = look;
     let mut window = Window::on(page);
-    if name == "shortcuts" {
+    if name.ends_with("shortcuts") {
         window.shortcuts = Shown::Yes;
     }
-    let scene = Scene { window, model, pictures: canned::pictures(name, picture), commands: Vec::new() };
+    let pictures = canned::pictures(name, picture);
+    let faces = canned::faces(&model, faces);
+    let scene = Scene { window, model, pictures, faces, commands: Vec::new() };
     let state = create_render_state(default_wgpu_setup(), egui_wgpu_options());
     video::install(&state);
     let mut harness = Harness::builder()
@@ -54,13 +72,27 @@ pub(crate) fn harness(
                 let whole = ui.ctx().content_rect();
                 let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(whole));
                 ui.set_clip_rect(whole);
-                let commands = scene.window.show(&mut ui, &mut scene.model, &scene.pictures);
+                let faces = &scene.faces;
+                let pictures =
+                    Pictures { drive: &scene.pictures, call: &|source| faces.get(&source).cloned() };
+                let commands = scene.window.show(&mut ui, &mut scene.model, pictures);
                 scene.commands.extend(commands);
             },
             scene,
         );
     // Spinners ask for paints for ever; animations are over after these.
     harness.run_steps(6);
+    if harness.state().window.page != page {
+        // A call came to the front by itself.
+        harness.state_mut().window.page = page;
+        harness.run_steps(2);
+    }
+    for name in canned::clicks(name) {
+        harness.get_by_label(name).click();
+        harness.run_steps(6);
+    }
+    harness.remove_cursor();
+    harness.run_steps(2);
     harness
 }
 

@@ -1,0 +1,434 @@
+//! The panel with what people write and the files they send.
+
+use std::cmp::Reverse;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use eframe::egui::{
+    self, Align, Align2, Color32, Frame, Id, Key, Layout, Margin, OpenUrl, Rect, ScrollArea, Sense, Stroke,
+    StrokeKind, TextEdit, Ui, pos2, vec2,
+};
+use lucide_icons::Icon;
+
+use super::lines::{Part, parts};
+use super::parts::{avatar, region};
+use super::{Cx, Screen};
+use crate::model::call::{Call, Command, File, Line, Progress};
+use crate::ui::theme::{self, CONTROL, HALF, Palette, STEP, Weight, faded, size};
+use crate::ui::units;
+use crate::ui::widgets::{Tone, describe, icon_button, paint_icon, paint_line, paint_text};
+
+/// What is being written, and how much was read.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    text: String,
+    seen: usize,
+    focus: Focus,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Focus {
+    #[default]
+    Stays,
+    Wanted,
+}
+
+impl Draft {
+    /// How much the others wrote and sent since the panel was last open.
+    pub(super) fn unread(&self, call: &Call) -> usize {
+        arrived(call).saturating_sub(self.seen)
+    }
+
+    /// The next paint puts the cursor where one writes.
+    pub(super) const fn wants_focus(&mut self) {
+        self.focus = Focus::Wanted;
+    }
+}
+
+fn arrived(call: &Call) -> usize {
+    let lines = call.chat.iter().filter(|line| line.from.is_some()).count();
+    lines + call.files.iter().filter(|file| file.from.is_some()).count()
+}
+
+/// Shows the panel.
+pub(super) fn show(ui: &mut Ui, rect: Rect, screen: &mut Screen, cx: &mut Cx<'_>) {
+    screen.chat.seen = arrived(cx.call);
+    let body = super::panel(ui, rect, "Chat", screen);
+    let foot = Rect::from_min_max(pos2(body.left(), body.bottom() - 56.0), body.max);
+    let middle = Rect::from_min_max(body.min, pos2(body.right(), foot.top()));
+    let mut list = region(ui, middle, "lines", Layout::top_down(Align::Min));
+    list.set_clip_rect(middle.intersect(ui.clip_rect()));
+    if cx.call.chat.is_empty() && cx.call.files.is_empty() {
+        empty(&list, middle);
+    } else {
+        ScrollArea::vertical().auto_shrink([false, false]).stick_to_bottom(true).show(&mut list, |ui| {
+            Frame::NONE.inner_margin(Margin { left: 16, right: 16, top: 4, bottom: 12 }).show(ui, |ui| {
+                ui.spacing_mut().item_spacing.y = HALF;
+                let mut before = None;
+                for entry in entries(cx.call) {
+                    match entry {
+                        Entry::Line(line) => {
+                            let is_new = before.is_none_or(|(from, ago): (&Option<String>, Duration)| {
+                                *from != line.from || ago.saturating_sub(line.ago) > TOGETHER
+                            });
+                            said(ui, line, is_new);
+                            before = Some((&line.from, line.ago));
+                        }
+                        Entry::File(file) => {
+                            let is_new = before.is_none_or(|(from, ago): (&Option<String>, Duration)| {
+                                *from != file.from || ago.saturating_sub(file.ago) > TOGETHER
+                            });
+                            sent(ui, file, is_new, cx);
+                            before = Some((&file.from, file.ago));
+                        }
+                    }
+                }
+            });
+        });
+    }
+    write(ui, foot, &mut screen.chat, cx);
+}
+
+enum Entry<'a> {
+    Line(&'a Line),
+    File(&'a File),
+}
+
+/// Lines and files by the time they came, oldest first.
+fn entries(call: &Call) -> Vec<Entry<'_>> {
+    let lines = call.chat.iter().map(|line| (line.ago, Entry::Line(line)));
+    let mut all: Vec<_> = lines.chain(call.files.iter().map(|file| (file.ago, Entry::File(file)))).collect();
+    all.sort_by_key(|(ago, _)| Reverse(*ago));
+    all.into_iter().map(|(_, entry)| entry).collect()
+}
+
+fn empty(ui: &Ui, rect: Rect) {
+    let p = Palette::of(ui);
+    let at = rect.center() - vec2(0.0, 30.0);
+    paint_icon(ui, at, Align2::CENTER_CENTER, Icon::MessageSquare, 30.0, p.faint);
+    let at = rect.center() + vec2(0.0, 6.0);
+    paint_text(ui, at, Align2::CENTER_CENTER, "Nothing written yet", size::LEAD, Weight::Bold, p.text);
+    let words = "Everybody here reads it, also who comes later.";
+    let at = rect.center() + vec2(0.0, 28.0);
+    paint_text(ui, at, Align2::CENTER_CENTER, words, size::BODY, Weight::Regular, p.soft);
+    describe(ui, rect, "empty", words);
+}
+
+fn said(ui: &mut Ui, line: &Line, is_new: bool) {
+    let p = Palette::of(ui);
+    let name = line.from.as_deref().unwrap_or("You");
+    if is_new {
+        head(ui, name, line.ago);
+    }
+    ui.horizontal_top(|ui| {
+        ui.add_space(INDENT);
+        ui.vertical(|ui| {
+            ui.spacing_mut().item_spacing = vec2(0.0, 2.0);
+            ui.spacing_mut().interact_size.y = 18.0;
+            ui.horizontal_wrapped(|ui| {
+                for part in parts(&line.text) {
+                    match part {
+                        Part::Words(words) => {
+                            let words = theme::text(words, size::BODY, Weight::Regular, p.text);
+                            ui.add(egui::Label::new(words).wrap().selectable(true));
+                        }
+                        Part::Link(link) => {
+                            let words = theme::text(link, size::BODY, Weight::Medium, p.accent);
+                            if ui.link(words).clicked() {
+                                ui.ctx().open_url(OpenUrl::new_tab(link));
+                            }
+                        }
+                    }
+                }
+            });
+        });
+    });
+}
+
+/// Who, and when.
+fn head(ui: &mut Ui, name: &str, ago: Duration) {
+    let p = Palette::of(ui);
+    ui.add_space(STEP);
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 24.0), Sense::hover());
+    avatar(ui, rect.left_center() + vec2(13.0, 2.0), 13.0, name);
+    let when = units::ago(ago);
+    let when_width = 110.0;
+    let at = rect.left_center() + vec2(INDENT, 0.0);
+    let parts = [(name, size::BODY, Weight::Bold, p.text)];
+    paint_line(ui, at, rect.width() - INDENT - when_width, &parts);
+    let at = rect.right_center();
+    paint_text(ui, at, Align2::RIGHT_CENTER, &when, size::CAPTION, Weight::Regular, p.faint);
+    describe(ui, rect, "head", &format!("{name}, {when}"));
+}
+
+fn sent(ui: &mut Ui, file: &File, is_new: bool, cx: &mut Cx<'_>) {
+    let p = Palette::of(ui);
+    if is_new {
+        head(ui, file.from.as_deref().unwrap_or("You"), file.ago);
+    } else {
+        ui.add_space(HALF);
+    }
+    ui.horizontal_top(|ui| {
+        ui.add_space(INDENT);
+        let has_bar = matches!(file.progress, Progress::Running(..) | Progress::Paused(_));
+        let is_asked = file.from.is_some() && file.progress == Progress::Offered;
+        let height = if has_bar { 74.0 } else { 60.0 } + if is_asked { 40.0 } else { 0.0 };
+        let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+        ui.painter().rect_filled(rect, 10.0, p.raised);
+        ui.painter().rect_stroke(rect, 10.0, Stroke::new(1.0, p.line), StrokeKind::Inside);
+        let (icon, ink) = match &file.progress {
+            Progress::Done(_) => (Icon::FileCheck, p.good),
+            Progress::Failed(_) => (Icon::FileX, p.bad),
+            Progress::Offered | Progress::Running(..) | Progress::Paused(_) => (Icon::File, p.soft),
+        };
+        paint_icon(ui, rect.left_top() + vec2(24.0, 30.0), Align2::CENTER_CENTER, icon, 22.0, ink);
+        let button = if is_asked { 0.0 } else { CONTROL + 4.0 };
+        let room = rect.width() - 46.0 - 12.0 - button;
+        let at = rect.left_top() + vec2(46.0, 21.0);
+        paint_line(ui, at, room, &[(file.name.as_str(), size::BODY, Weight::Medium, p.text)]);
+        let (words, ink) = file_words(file, &p);
+        let at = rect.left_top() + vec2(46.0, 40.0);
+        let is_cut = paint_line(ui, at, room, &[(words.as_str(), size::BODY, Weight::Regular, ink)]);
+        let id = ui.scope_id().with(("file", file.id));
+        let response = ui.interact(rect, id, Sense::hover());
+        let spoken = format!("File {}: {words}", file.name);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &spoken));
+        if is_cut {
+            response.on_hover_text(&words);
+        }
+        if has_bar {
+            let at = pos2(rect.left() + 12.0, rect.top() + 60.0);
+            let track = Rect::from_min_size(at, vec2(rect.width() - 24.0, 4.0));
+            ui.painter().rect_filled(track, 2.0, faded(p.text, 0.15));
+            let mut done = track;
+            done.set_width(track.width() * share(file));
+            ui.painter().rect_filled(done, 2.0, p.accent);
+        }
+        file_buttons(ui, rect, file, is_asked, cx);
+    });
+}
+
+fn file_buttons(ui: &mut Ui, rect: Rect, file: &File, is_asked: bool, cx: &mut Cx<'_>) {
+    if is_asked {
+        let place = Rect::from_min_max(rect.left_bottom() + vec2(10.0, -46.0), rect.max - vec2(10.0, 10.0));
+        let mut ui = region(ui, place, ("answer", file.id), Layout::left_to_right(Align::Center));
+        let each = vec2((place.width() - STEP) / 2.0, CONTROL);
+        let mut answer = |words: &str, tone| {
+            let name = format!("{words} {}", file.name);
+            crate::ui::widgets::button_named(&mut ui, None, words, &name, tone, each).clicked()
+        };
+        if answer("Decline", Tone::Plain) {
+            cx.ask(Command::CancelFile(file.id));
+        }
+        if answer("Accept", Tone::Primary) {
+            cx.ask(Command::TakeFile(file.id));
+        }
+        return;
+    }
+    let place = Rect::from_min_size(rect.right_top() + vec2(-CONTROL - 8.0, 12.0), vec2(CONTROL, CONTROL));
+    let mut ui = region(ui, place, ("button", file.id), Layout::default());
+    match &file.progress {
+        Progress::Offered | Progress::Running(..) | Progress::Paused(_) => {
+            let name = format!("Cancel {}", file.name);
+            if icon_button(&mut ui, Icon::X, &name, Tone::Quiet).clicked() {
+                cx.ask(Command::CancelFile(file.id));
+            }
+        }
+        Progress::Done(Some(path)) => {
+            let name = format!("Copy the path of {}", file.name);
+            if icon_button(&mut ui, Icon::Copy, &name, Tone::Quiet).clicked() {
+                ui.ctx().copy_text(path.display().to_string());
+            }
+        }
+        Progress::Done(None) | Progress::Failed(_) => {}
+    }
+}
+
+/// How far it is, [0, 1].
+fn share(file: &File) -> f32 {
+    let done = match file.progress {
+        Progress::Offered | Progress::Failed(_) => 0,
+        Progress::Running(done, _) | Progress::Paused(done) => done,
+        Progress::Done(_) => file.size,
+    };
+    if file.size == 0 { 1.0 } else { (done as f64 / file.size as f64).clamp(0.0, 1.0) as f32 }
+}
+
+fn file_words(file: &File, p: &Palette) -> (String, Color32) {
+    let all = bytes(file.size);
+    match &file.progress {
+        Progress::Offered if file.from.is_some() => (format!("{all} \u{b7} do you want it?"), p.soft),
+        Progress::Offered => (format!("{all} \u{b7} offered"), p.soft),
+        Progress::Running(done, rate) => {
+            let left = file.size.saturating_sub(*done);
+            let pace = left.checked_div(*rate).map_or("stands still".to_owned(), |seconds| {
+                format!("{} left", super::parts::lasted(Duration::from_secs(seconds)))
+            });
+            (format!("{} \u{b7} {pace}", of(*done, file.size)), p.soft)
+        }
+        Progress::Paused(done) => (format!("{} \u{b7} waits for the link", of(*done, file.size)), p.warning),
+        Progress::Done(Some(path)) => {
+            let folder = path.parent().and_then(|folder| folder.file_name());
+            let folder = folder.map_or(String::new(), |folder| format!(" in {}", folder.to_string_lossy()));
+            (format!("{all} \u{b7} saved{folder}"), p.soft)
+        }
+        Progress::Done(None) => (format!("{all} \u{b7} delivered"), p.soft),
+        Progress::Failed(why) => (why.clone(), p.bad),
+    }
+}
+
+/// `1.2 of 3.4 MB`, `640 kB of 3.4 MB`.
+fn of(done: u64, all: u64) -> String {
+    let (done, all) = (bytes(done), bytes(all));
+    match (done.split_once(' '), all.split_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} of {all}"),
+        _ => format!("{done} of {all}"),
+    }
+}
+
+/// `640 B`, `12 kB`, `3.4 MB`.
+fn bytes(count: u64) -> String {
+    let count_f = count as f64;
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.0} kB", count_f / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", count_f / 1e6),
+        _ => format!("{:.2} GB", count_f / 1e9),
+    }
+}
+
+fn write(ui: &mut Ui, rect: Rect, draft: &mut Draft, cx: &mut Cx<'_>) {
+    let p = Palette::of(ui);
+    ui.painter().hline(rect.x_range(), rect.top(), (1.0, p.line));
+    let inner = rect.shrink2(vec2(12.0, 10.0));
+    let field = Rect::from_min_max(inner.min, inner.max - vec2(CONTROL + HALF, 0.0));
+    let id = Id::unique("the line to all");
+    let edit = TextEdit::singleline(&mut draft.text)
+        .id(id)
+        .hint_text("Write to everybody, or drop a file")
+        .font(theme::font(size::BODY, Weight::Regular))
+        .margin(Margin::symmetric(12, 9))
+        .char_limit(LINE_CHARS_MAX)
+        .align(Align2::LEFT_CENTER);
+    let response = ui.put(field, edit);
+    let name = "Write to everybody";
+    response.widget_info(|| {
+        let mut info = egui::WidgetInfo::text_edit(true, "", &draft.text, name);
+        info.label = Some(name.into());
+        info
+    });
+    if std::mem::take(&mut draft.focus) == Focus::Wanted {
+        response.request_focus();
+    }
+    let place = Rect::from_min_size(pos2(inner.right() - CONTROL, inner.top()), vec2(CONTROL, CONTROL));
+    let mut child = region(ui, place, "send", Layout::default());
+    let has_words = !draft.text.trim().is_empty();
+    let tone = if has_words { Tone::Primary } else { Tone::Quiet };
+    let is_sent = child
+        .add_enabled_ui(has_words, |ui| icon_button(ui, Icon::SendHorizontal, "Send (Enter)", tone).clicked())
+        .inner;
+    let is_entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+    if (is_sent || is_entered) && has_words {
+        cx.ask(Command::Say(draft.text.trim().to_owned()));
+        draft.text.clear();
+    }
+    if is_sent || is_entered {
+        // One line seldom comes alone.
+        response.request_focus();
+    }
+}
+
+/// Files over the window are told what becomes of them; files dropped are offered.
+pub(super) fn dropped(ui: &Ui, whole: Rect, cx: &mut Cx<'_>) {
+    let (hovering, paths): (bool, Vec<PathBuf>) = ui.input(|input| {
+        let paths = input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect();
+        (!input.raw.hovered_files.is_empty(), paths)
+    });
+    for path in paths {
+        cx.ask(Command::SendFile(path));
+    }
+    if !hovering {
+        return;
+    }
+    let p = Palette::of(ui);
+    ui.painter().rect_filled(whole, 0.0, faded(p.back, 0.82));
+    let inner = whole.shrink(24.0);
+    ui.painter().rect_filled(inner, 16.0, faded(p.accent, 0.12));
+    ui.painter().rect_stroke(inner, 16.0, Stroke::new(2.0, p.accent), StrokeKind::Inside);
+    let at = inner.center() - vec2(0.0, 28.0);
+    paint_icon(ui, at, Align2::CENTER_CENTER, Icon::Upload, 40.0, p.accent);
+    let at = inner.center() + vec2(0.0, 20.0);
+    paint_text(ui, at, Align2::CENTER_CENTER, "Offer it to everybody", size::TITLE, Weight::Bold, p.text);
+    describe(ui, inner, "drop", "Drop the file to offer it to everybody");
+}
+
+/// Where words begin, right of the faces.
+const INDENT: f32 = 36.0;
+/// Lines of one person within this time stand under one name.
+const TOGETHER: Duration = Duration::from_secs(180);
+/// Longest line, in characters.
+const LINE_CHARS_MAX: usize = 4000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(from: Option<&str>, ago_s: u64) -> Line {
+        Line { from: from.map(Into::into), ago: Duration::from_secs(ago_s), text: "x".into() }
+    }
+
+    fn file(from: Option<&str>, ago_s: u64, progress: Progress) -> File {
+        let ago = Duration::from_secs(ago_s);
+        File { id: 1, from: from.map(Into::into), name: "a.pdf".into(), size: 2_500_000, ago, progress }
+    }
+
+    #[test]
+    fn what_others_wrote_and_sent_is_unread_until_the_panel_was_open() {
+        let mut call = Call { chat: vec![line(None, 9), line(Some("Ada"), 8)], ..Call::default() };
+        let mut draft = Draft::default();
+        assert_eq!(draft.unread(&call), 1);
+        draft.seen = arrived(&call);
+        assert_eq!(draft.unread(&call), 0);
+        call.chat.push(line(None, 1));
+        call.files.push(file(Some("Ada"), 1, Progress::Offered));
+        assert_eq!(draft.unread(&call), 1);
+    }
+
+    #[test]
+    fn files_stand_between_the_lines_by_their_time() {
+        let call = Call {
+            chat: vec![line(None, 60), line(Some("Ada"), 20)],
+            files: vec![file(None, 40, Progress::Offered), file(None, 10, Progress::Offered)],
+            ..Call::default()
+        };
+        let order: Vec<u64> = entries(&call)
+            .iter()
+            .map(|entry| match entry {
+                Entry::Line(line) => line.ago.as_secs(),
+                Entry::File(file) => file.ago.as_secs(),
+            })
+            .collect();
+        assert_eq!(order, [60, 40, 20, 10]);
+    }
+
+    #[test]
+    fn a_file_tells_how_far_it_is() {
+        for (progress, words, part) in [
+            (Progress::Offered, "2.5 MB \u{b7} do you want it?", 0.0),
+            (Progress::Running(500_000, 250_000), "500 kB of 2.5 MB \u{b7} 0:08 left", 0.2),
+            (Progress::Running(500_000, 0), "500 kB of 2.5 MB \u{b7} stands still", 0.2),
+            (Progress::Paused(1_250_000), "1.2 of 2.5 MB \u{b7} waits for the link", 0.5),
+            (
+                Progress::Done(Some("/home/ada/Downloads/a.pdf".into())),
+                "2.5 MB \u{b7} saved in Downloads",
+                1.0,
+            ),
+            (Progress::Failed("refused".into()), "refused", 0.0),
+        ] {
+            let file = file(Some("Ada"), 1, progress);
+            assert_eq!(file_words(&file, &theme::DARK).0, words);
+            assert!((share(&file) - part).abs() < 1e-6, "{words}");
+        }
+        assert_eq!(share(&File { size: 0, ..file(None, 1, Progress::Done(None)) }), 1.0);
+    }
+}

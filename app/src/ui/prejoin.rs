@@ -1,0 +1,254 @@
+//! The screen before a call: what the others would see and hear, with which devices, and the way in.
+
+use eframe::egui::{self, Align, Align2, Id, Layout, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
+use farwheel_proto::call::message::NAME_CHARS_MAX;
+use lucide_icons::Icon;
+
+use super::Pictures;
+use super::call::parts::{Round, avatar, blend, meter, picker, round_at, square};
+use super::call::{change, choose, switch};
+use super::theme::{self, GAP, HALF, Palette, STEP, Weight, size};
+use super::widgets::{
+    self, Tone, banner, button, button_sized, card, describe, field, icon_button, paint_text, spinner,
+    toggle_row,
+};
+use crate::model::call::{Command as Ask, Kind, Own, Phase, PreJoin, Source, Voice};
+use crate::model::{Command, Level, Model, invitation};
+use crate::render::video::{self, Look, Mirror, Tile};
+use crate::settings::Settings;
+
+/// Shows the screen.
+pub(super) fn show(
+    ui: &mut Ui,
+    state: &PreJoin,
+    model: &Model,
+    pictures: Pictures<'_>,
+    out: &mut Vec<Command>,
+) {
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        let whole = ui.available_width();
+        let edge = if whole > 720.0 { 28.0 } else { 16.0 };
+        let width = (whole - 2.0 * edge).min(1120.0);
+        let side = ((whole - width) / 2.0).max(edge);
+        ui.add_space(((ui.available_height() - 680.0) / 3.0).clamp(20.0, 72.0));
+        ui.horizontal_top(|ui| {
+            ui.add_space(side - STEP);
+            ui.vertical(|ui| {
+                ui.set_width(width);
+                head(ui, state, out);
+                if width > 720.0 {
+                    let right = (width * 0.36).clamp(300.0, 380.0);
+                    ui.horizontal_top(|ui| {
+                        ui.spacing_mut().item_spacing.x = GAP;
+                        column(ui, width - right - GAP, |ui| preview(ui, &state.own, model, pictures, out));
+                        column(ui, right, |ui| {
+                            join(ui, state, model, out);
+                            devices(ui, state, model, out);
+                        });
+                    });
+                } else {
+                    column(ui, width, |ui| {
+                        preview(ui, &state.own, model, pictures, out);
+                        join(ui, state, model, out);
+                        devices(ui, state, model, out);
+                    });
+                }
+                ui.add_space(edge);
+            });
+        });
+    });
+}
+
+fn column(ui: &mut Ui, width: f32, contents: impl FnOnce(&mut Ui)) {
+    ui.allocate_ui_with_layout(vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
+        ui.set_width(width);
+        ui.spacing_mut().item_spacing.y = GAP;
+        contents(ui);
+    });
+}
+
+fn head(ui: &mut Ui, state: &PreJoin, out: &mut Vec<Command>) {
+    ui.horizontal(|ui| {
+        if icon_button(ui, Icon::ChevronLeft, "Back", Tone::Quiet).clicked() {
+            out.push(Command::Call(Ask::Dismiss));
+        }
+        ui.vertical(|ui| {
+            widgets::page_title(ui, "Ready to join?", &format!("Room {}", state.target.room));
+        });
+    });
+}
+
+/// The own picture as a mirror shows it, with the two switches that matter most.
+fn preview(ui: &mut Ui, own: &Own, model: &Model, pictures: Pictures<'_>, out: &mut Vec<Command>) {
+    let p = Palette::of(ui);
+    let width = ui.available_width();
+    let most = (ui.ctx().content_rect().height() - 250.0).max(150.0);
+    let (rect, _) = ui.allocate_exact_size(vec2(width, (width * 9.0 / 16.0).min(most)), Sense::hover());
+    ui.painter().rect_filled(rect, 16.0, blend(p.surface, p.raised, 0.6));
+    let is_on = own.is_camera_on && own.camera.used.is_some();
+    let calling = &model.settings.call;
+    let tile = Tile {
+        id: Id::unique("the picture before a call"),
+        rect,
+        fit: calling.fit,
+        radius: 16.0,
+        mirror: if calling.mirror { Mirror::Yes } else { Mirror::No },
+        look: Look::LIVE,
+    };
+    let slot = is_on.then(|| (pictures.call)(Source::Own)).flatten();
+    let is_shown = slot.is_some_and(|slot| video::paint_tile(ui, &slot, tile).is_some());
+    let words = match (is_shown, &own.camera.problem, own.camera.names.is_empty()) {
+        (true, ..) => "Your camera, as in a mirror".to_owned(),
+        (false, Some(problem), _) => problem.clone(),
+        (false, None, true) => "No camera".to_owned(),
+        (false, None, false) if is_on => "The camera starts".to_owned(),
+        (false, None, false) => "Your camera is off".to_owned(),
+    };
+    if !is_shown {
+        let name = if own.name.is_empty() { &model.settings.name } else { &own.name };
+        avatar(ui, rect.center() - vec2(0.0, 34.0), (rect.height() * 0.15).clamp(24.0, 56.0), name);
+        let at = rect.center() + vec2(0.0, (rect.height() * 0.15).clamp(24.0, 56.0) - 8.0);
+        paint_text(ui, at, Align2::CENTER_CENTER, &words, size::LEAD, Weight::Medium, p.text);
+    }
+    describe(ui, rect, "preview", &words);
+    let middle = pos2(rect.center().x, rect.bottom() - 40.0);
+    let has_microphone = own.microphone.used.is_some();
+    let (icon, look, name) = match (has_microphone, own.voice) {
+        (false, _) => (Icon::MicOff, Round::Missing, "No microphone"),
+        (true, Voice::On) => (Icon::Mic, Round::Plain, "Join muted"),
+        (true, Voice::Muted) => (Icon::MicOff, Round::Off, "Join with the microphone on"),
+    };
+    if over(ui, middle - vec2(32.0, 0.0), icon, name, look) && has_microphone {
+        let voice = if own.voice == Voice::On { Voice::Muted } else { Voice::On };
+        out.push(Command::Call(Ask::Voice(voice)));
+    }
+    let has_camera = own.camera.used.is_some();
+    let (icon, look, name) = match (has_camera, own.is_camera_on) {
+        (false, _) => (Icon::VideoOff, Round::Missing, "No camera"),
+        (true, true) => (Icon::Video, Round::Plain, "Join with the camera off"),
+        (true, false) => (Icon::VideoOff, Round::Off, "Join with the camera on"),
+    };
+    if over(ui, middle + vec2(32.0, 0.0), icon, name, look) && has_camera {
+        out.push(Command::Call(Ask::Camera(switch(!own.is_camera_on))));
+    }
+}
+
+fn over(ui: &Ui, at: egui::Pos2, icon: Icon, name: &str, look: Round) -> bool {
+    let rect = square(at, 52.0);
+    let response = ui.interact(rect, ui.scope_id().with(("over", at.x as i32)), Sense::click());
+    round_at(ui, rect, &response, icon, name, look);
+    response.on_hover_text(name).on_hover_cursor(egui::CursorIcon::PointingHand).clicked()
+}
+
+fn devices(ui: &mut Ui, state: &PreJoin, model: &Model, out: &mut Vec<Command>) {
+    let own = &state.own;
+    card(ui, "", |ui| {
+        ui.spacing_mut().item_spacing.y = 10.0;
+        let mut chosen = Vec::new();
+        let none = "None: you listen only";
+        chosen.extend(
+            picker(ui, "Microphone", Icon::Mic, none, &own.microphone).map(|i| (Kind::Microphone, i)),
+        );
+        let width = ui.available_width();
+        meter(ui, "Level of the microphone", own.level, width);
+        ui.allocate_ui_with_layout(vec2(width, 40.0), Layout::right_to_left(Align::Center), |ui| {
+            let (icon, name) = if state.is_testing {
+                (Icon::AudioLines, "The speaker sounds")
+            } else {
+                (Icon::Play, "Test the speaker")
+            };
+            ui.add_enabled_ui(own.speaker.used.is_some(), |ui| {
+                if icon_button(ui, icon, name, Tone::Plain).clicked() {
+                    out.push(Command::Call(Ask::TestSpeaker));
+                }
+            });
+            let none = "None: you hear nobody";
+            chosen
+                .extend(picker(ui, "Speaker", Icon::Volume2, none, &own.speaker).map(|i| (Kind::Speaker, i)));
+        });
+        let none = "None: the others see your name";
+        chosen
+            .extend(picker(ui, "Camera", Icon::Video, none, &own.camera).map(|index| (Kind::Camera, index)));
+        for (kind, index) in chosen {
+            choose(kind, index, own, model, out);
+        }
+        ui.spacing_mut().item_spacing.y = 0.0;
+        let mut cleaning = own.cleaning;
+        let mut changed = toggle_row(ui, "Take out the echo of the speaker", "", &mut cleaning.echo);
+        changed |= toggle_row(ui, "Take out noise", "", &mut cleaning.noise);
+        changed |= toggle_row(ui, "Even out loudness", "", &mut cleaning.gain);
+        if changed {
+            out.push(Command::Call(Ask::Clean(cleaning)));
+            change(model, out, |calling| calling.cleaning = cleaning);
+        }
+    });
+}
+
+fn join(ui: &mut Ui, state: &PreJoin, model: &Model, out: &mut Vec<Command>) {
+    let p = Palette::of(ui);
+    card(ui, "", |ui| {
+        ui.spacing_mut().item_spacing.y = STEP;
+        let wide = vec2(ui.available_width(), 44.0);
+        match &state.phase {
+            Phase::Joining | Phase::Waiting => {
+                let (title, words) = if state.phase == Phase::Joining {
+                    ("Joining", "Reaching the server.")
+                } else {
+                    ("Waiting to be let in", "The room is locked; somebody in it has to let you in.")
+                };
+                let (rect, response) =
+                    ui.allocate_exact_size(vec2(ui.available_width(), 72.0), Sense::hover());
+                response.widget_info(|| WidgetInfo::labeled(Role::Label, true, title));
+                spinner(ui, rect.center_top() + vec2(0.0, 20.0), 14.0);
+                let at = rect.center_bottom() - vec2(0.0, 12.0);
+                paint_text(ui, at, Align2::CENTER_CENTER, title, size::LEAD, Weight::Bold, p.text);
+                ui.vertical_centered(|ui| {
+                    ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
+                });
+                ui.add_space(HALF);
+                if button_sized(ui, Some(Icon::X), "Cancel", Tone::Plain, wide).clicked() {
+                    out.push(Command::Call(Ask::Dismiss));
+                }
+                return;
+            }
+            Phase::Failed(problem) => {
+                banner(ui, Level::Bad, &problem.what, &problem.remedy);
+                ui.add_space(HALF);
+            }
+            Phase::Idle => {}
+        }
+        let mut name = model.settings.name.clone();
+        let response = field(ui, "Your name, as the others see it", &state.own.name, &mut name, None);
+        if response.changed() {
+            let settings =
+                Settings { name: name.chars().take(NAME_CHARS_MAX).collect(), ..model.settings.clone() };
+            out.push(Command::ChangeSettings(Box::new(settings)));
+        }
+        let is_entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+        ui.add_space(HALF);
+        let words = if matches!(state.phase, Phase::Failed(_)) { "Try again" } else { "Join" };
+        if button_sized(ui, Some(Icon::Video), words, Tone::Primary, wide).clicked() || is_entered {
+            out.push(Command::Call(Ask::Join));
+        }
+        let link = invitation::link(&state.target);
+        ui.horizontal(|ui| {
+            if button(ui, Some(Icon::Link), "Copy the link for others", Tone::Quiet).clicked() {
+                ui.ctx().copy_text(link);
+            }
+        });
+        let what = hears(&state.own);
+        if let Some(what) = what {
+            banner(ui, Level::Warning, what, "");
+        }
+    });
+}
+
+/// What is missing for a whole conversation.
+fn hears(own: &Own) -> Option<&'static str> {
+    match (own.microphone.used, own.speaker.used) {
+        (Some(_), Some(_)) => None,
+        (None, Some(_)) => Some("Without a microphone you listen only."),
+        (Some(_), None) => Some("Without a speaker you do not hear the others."),
+        (None, None) => Some("Without a sound device you can see, be seen, and write."),
+    }
+}
