@@ -35,7 +35,7 @@ pub(crate) fn harness(
     scale: f32,
     size: (f32, f32),
 ) -> Harness<'static, Scene> {
-    harness_with(name, picture, (160, 90), look, scale, size)
+    harness_with(name, picture, (320, 180), look, scale, size)
 }
 
 /// The same with the size of the pictures of cameras.
