@@ -1,5 +1,257 @@
-//! Calls between people: what is behind the call's screens and the headless command.
+//! A call: everybody connected to everybody, each source encoded once.
+//!
+//! ```text
+//!  signaling::Client events --> worker task (Mesh, people, chat, files) <-- Orders: window, command line
+//!                                   |  builds Connections, fills the view
+//!  camera, screen --> outgoing thread (Layers, at most 3 encoders) --> each Connection that shows it
+//!  Connection frames --> decode thread --> render::slot::Slot --> window
+//!  microphone --> audio::Engine --> each Connection;   Connection sound --> audio::Engine --> speaker
+//! ```
+//!
+//! [`Devices`] outlive a [`Session`]: the screen before the call shows what they give.
 
+pub mod desk;
+mod devices;
 pub mod files;
 pub mod identity;
+mod keys;
+mod outgoing;
+mod people;
 pub mod pins;
+pub mod report;
+mod view;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use farwheel_peer::signaling;
+use farwheel_peer::{Bind, CandidatePolicy};
+use farwheel_proto::call::Tile;
+use farwheel_proto::call::layers::Thrift;
+use tokio::sync::mpsc;
+
+pub use devices::{Choices, Devices};
+
+use crate::model::Notice;
+use crate::model::call::{Call, Command, Source};
+use crate::model::connect::Problem;
+use crate::render::slot::Slot;
+use crate::session::video::{Shown, Strip};
+use crate::session::{Runtime, problem};
+
+/// Where to call, as whom, and how.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Server, room, name and token.
+    pub signaling: signaling::Config,
+    /// Local addresses of the connections.
+    pub bind: Bind,
+    /// Which candidates may be used.
+    pub candidates: CandidatePolicy,
+    /// When a picture counts as shown.
+    pub shown: Shown,
+    /// Whether to look for the strip.
+    pub strip: Strip,
+    /// The first so much of each picture is left out of percentiles.
+    pub left_out: Duration,
+    /// How large the others' pictures are shown.
+    pub tiles: Tiles,
+    /// How much data may be spent.
+    pub thrift: Thrift,
+}
+
+/// How large the others' pictures are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tiles {
+    /// As the window says: nothing before it does.
+    Told,
+    /// Every camera and every screen so large, without a window.
+    Fixed {
+        /// Of a camera.
+        camera: Tile,
+        /// Of a screen.
+        screen: Tile,
+    },
+}
+
+/// How a call stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Stage {
+    /// Reaching the server, joining the room.
+    #[default]
+    Joining,
+    /// The server is not reached, and sought again.
+    Unreachable(Problem),
+    /// The room is locked: somebody has to let this side in.
+    Waiting,
+    /// In the room.
+    In,
+    /// Over, for this reason.
+    Ended(Problem),
+}
+
+/// A stay in a call. Dropping it leaves.
+#[derive(Debug)]
+pub struct Session {
+    shared: Arc<Shared>,
+    orders: mpsc::Sender<Order>,
+    runtime: Runtime,
+    worker: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// What the worker is asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Order {
+    /// What the window or the command line asks for.
+    Do(Command),
+    /// Say goodbye and end.
+    Leave,
+}
+
+type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// What the worker, the decode threads and the owner share; each lock guards a slot.
+pub(crate) struct Shared {
+    stage: Mutex<Stage>,
+    view: Mutex<Arc<Call>>,
+    slots: Mutex<BTreeMap<Source, Slot>>,
+    // Full: 64 notices wait; the oldest goes. The window takes them at each paint.
+    notices: Mutex<Vec<Notice>>,
+    people: Mutex<people::People>,
+    wake: Mutex<Option<Wake>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Starts to join; everything else shows in [`Session::stage`], [`Session::view`] and [`Session::picture`].
+    pub fn start(runtime: Runtime, config: Config, devices: Arc<Devices>) -> Self {
+        let shared = Arc::new(Shared {
+            stage: Mutex::default(),
+            view: Mutex::default(),
+            slots: Mutex::default(),
+            notices: Mutex::default(),
+            people: Mutex::default(),
+            wake: Mutex::default(),
+        });
+        // Full: 64 orders wait; further ones are refused and the user pushes the button again.
+        let (orders, orders_rx) = mpsc::channel(64);
+        let worker = match config.signaling.check() {
+            Ok(()) => Some(runtime.spawn(worker::run(config, Arc::clone(&shared), devices, orders_rx))),
+            Err(error) => {
+                *lock(&shared.stage) = Stage::Ended(problem::unusable(&error));
+                None
+            }
+        };
+        Self { shared, orders, runtime, worker }
+    }
+
+    /// How it stands.
+    pub fn stage(&self) -> Stage {
+        lock(&self.shared.stage).clone()
+    }
+
+    /// What the call screen shows; this side's devices are filled in by [`Devices::fill`].
+    pub fn view(&self) -> Arc<Call> {
+        Arc::clone(&lock(&self.shared.view))
+    }
+
+    /// Where the pictures of a member arrive; none before it sends any.
+    pub fn picture(&self, source: Source) -> Option<Slot> {
+        lock(&self.shared.slots).get(&source).cloned()
+    }
+
+    /// Takes the notices that came since the last time.
+    pub fn take_notices(&self) -> Vec<Notice> {
+        std::mem::take(&mut *lock(&self.shared.notices))
+    }
+
+    /// Asks for something.
+    pub fn execute(&self, command: Command) {
+        if self.orders.try_send(Order::Do(command)).is_err() {
+            tracing::warn!("order refused: 64 wait already");
+        }
+    }
+
+    /// Notes which pictures the window has drawn since the last time.
+    pub fn note_drawn(&self) {
+        let slots = lock(&self.shared.slots).clone();
+        lock(&self.shared.people).note_drawn(&slots);
+    }
+
+    /// Sets what is called when something changes or a picture comes.
+    pub fn on_change(&self, wake: Arc<dyn Fn() + Send + Sync>) {
+        for slot in lock(&self.shared.slots).values() {
+            let wake = Arc::clone(&wake);
+            slot.on_put(move || wake());
+        }
+        *lock(&self.shared.wake) = Some(wake);
+    }
+}
+
+impl Shared {
+    /// The slot of a source, made when it is first asked for.
+    fn slot(&self, source: Source) -> Slot {
+        let wake = lock(&self.wake).clone();
+        let mut slots = lock(&self.slots);
+        let slot = slots.entry(source).or_insert_with(|| {
+            let slot = Slot::new();
+            if let Some(wake) = wake {
+                slot.on_put(move || wake());
+            }
+            slot
+        });
+        slot.clone()
+    }
+
+    fn notice(&self, notice: Notice) {
+        let mut notices = lock(&self.notices);
+        if notices.len() == NOTICES_MAX {
+            notices.remove(0);
+        }
+        notices.push(notice);
+    }
+
+    fn wake(&self) {
+        let wake = lock(&self.wake).clone();
+        if let Some(wake) = wake {
+            wake();
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Full or closed: the worker's end below closes everything too.
+        self.orders.try_send(Order::Leave).ok();
+        if let Some(mut worker) = self.worker.take() {
+            self.runtime.block_on(async {
+                // A worker that hangs is ended; the others notice by the silence.
+                if tokio::time::timeout(LEAVE_MAX, &mut worker).await.is_err() {
+                    worker.abort();
+                }
+            });
+        }
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is inside is replaced as a whole or stepped by cores that do not panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const NOTICES_MAX: usize = 64;
+/// Time to say goodbye to all.
+const LEAVE_MAX: Duration = Duration::from_millis(600);
+
+/// Zero of the clock that stamps everything this process sends in calls.
+pub(crate) fn epoch() -> Instant {
+    static EPOCH: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    *EPOCH.get_or_init(Instant::now)
+}

@@ -4,6 +4,7 @@
 //! wrong script; 3 the server cannot be reached; 4 the server refused (token, room, version); 5 no robot or no
 //! picture in time; 6 the script could not be finished; 7 `doctor` found something wrong.
 
+mod call;
 mod doctor;
 mod drive;
 mod headless;
@@ -38,6 +39,8 @@ pub struct Cli {
 enum Command {
     /// Drive a robot: opens the window and connects, or goes without a window.
     Drive(Box<drive::Drive>),
+    /// Call people: opens the window in the call, or takes part without a window.
+    Call(Box<call::Call>),
     /// Watch a robot and write its pictures as y4m.
     View(Box<view::View>),
     /// List the robots at a server.
@@ -173,6 +176,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         None => window::run(None),
         Some(Command::Drive(args)) => drive::run(*args),
+        Some(Command::Call(args)) => call::run(*args),
         Some(Command::View(args)) => view::run(*args),
         Some(Command::Rooms(args)) => rooms::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),

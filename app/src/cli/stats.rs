@@ -126,7 +126,7 @@ fn link(view: &View) -> Value {
     })
 }
 
-fn method(report: &Report) -> Value {
+pub(crate) fn method(report: &Report) -> Value {
     json!({
         "picture_age_ms": points(&report.picture_age),
         "frame_delay_ms": points(&report.frame_delay),
@@ -140,7 +140,7 @@ fn points(p: &Percentiles) -> Value {
     })
 }
 
-fn ms(value: Duration) -> f64 {
+pub(crate) fn ms(value: Duration) -> f64 {
     (value.as_secs_f64() * 1e6).round() / 1e3
 }
 
@@ -150,7 +150,7 @@ fn load() -> Option<f64> {
 }
 
 /// Resident memory of this process; `None` where the system does not say.
-fn memory_kib() -> Option<u64> {
+pub(crate) fn memory_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().trim_end_matches(" kB").parse().ok()
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use eframe::egui::ScreenshotCallback;
 
 use super::Exit;
+use super::call::Call;
 use super::drive::{self, Drive};
+use crate::model::call;
 use crate::model::connect::{Role, Target};
 use crate::model::{Command, Model};
 use crate::render::slot::Slot;
@@ -20,15 +22,8 @@ use crate::ui::{self, Backend};
 
 /// Opens the window, and connects at once if arguments say where.
 pub(super) fn run(start: Option<(Drive, Option<Script>)>) -> anyhow::Result<Exit> {
-    let store = match Store::open() {
-        Ok(store) => Some(store),
-        Err(e) => {
-            tracing::warn!(error = format!("{e:#}"), "settings are not kept");
-            None
-        }
-    };
     let Some((args, script)) = start else {
-        let desk = Desk::open(store, Options::default(), None)?;
+        let desk = Desk::open(store(), Options::default(), None)?;
         open(Box::new(desk))?;
         return Ok(Exit::Done);
     };
@@ -50,8 +45,9 @@ pub(super) fn run(start: Option<(Drive, Option<Script>)>) -> anyhow::Result<Exit
             role: Role::Driver,
             token: token.unwrap_or_default(),
         }),
+        ..Options::default()
     };
-    let desk = Desk::open(store, options, script.map(Player::new))?;
+    let desk = Desk::open(store(), options, script.map(Player::new))?;
     let ended = Rc::new(RefCell::new(None));
     let attended = Attended {
         desk,
@@ -65,6 +61,72 @@ pub(super) fn run(start: Option<(Drive, Option<Script>)>) -> anyhow::Result<Exit
     open(Box::new(attended))?;
     let ended = ended.borrow_mut().take();
     ended.unwrap_or(Ok(Exit::Done))
+}
+
+/// Opens the window in a call.
+pub(super) fn call(args: Call, target: call::Target) -> anyhow::Result<Exit> {
+    let options = Options {
+        name: args.name.clone(),
+        call: crate::call::desk::Options {
+            ca: args.ca.clone(),
+            bind: args.bind(),
+            candidates: args.candidates(),
+            strip: args.measure.strip(false),
+            thrift: args.thrift(),
+            choices: args.choices()?,
+        },
+        call_target: Some(target),
+        ..Options::default()
+    };
+    let ended = args.lasts().map(|lasts| Instant::now() + lasts);
+    let desk = Desk::open(store(), options, None)?;
+    let stop = super::signals::Stop::listen(std::thread::current())?;
+    open(Box::new(Timed { desk, ends_at: ended, stop }))?;
+    Ok(Exit::Done)
+}
+
+/// A window that closes after some time, or when it is told to.
+struct Timed {
+    desk: Desk,
+    ends_at: Option<Instant>,
+    stop: super::signals::Stop,
+}
+
+impl Backend for Timed {
+    fn refresh(&mut self, model: &mut Model) {
+        self.desk.refresh(model);
+    }
+
+    fn execute(&mut self, command: Command) {
+        self.desk.execute(command);
+    }
+
+    fn pictures(&self) -> &Slot {
+        self.desk.pictures()
+    }
+
+    fn call_picture(&self, source: call::Source) -> Option<Slot> {
+        self.desk.call_picture(source)
+    }
+
+    fn on_change(&mut self, wake: Arc<dyn Fn() + Send + Sync>) {
+        self.desk.on_change(wake);
+    }
+
+    fn is_done(&self) -> bool {
+        self.stop.is_asked() || self.ends_at.is_some_and(|at| Instant::now() >= at)
+    }
+}
+
+/// Where the settings are kept.
+fn store() -> Option<Store> {
+    match Store::open() {
+        Ok(store) => Some(store),
+        Err(e) => {
+            tracing::warn!(error = format!("{e:#}"), "settings are not kept");
+            None
+        }
+    }
 }
 
 fn open(backend: Box<dyn Backend>) -> anyhow::Result<()> {

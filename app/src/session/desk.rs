@@ -15,6 +15,7 @@ use super::lobby::Lookout;
 use super::status::Stage;
 use super::video::{Shown, Strip};
 use super::{Config, Order, Runtime, Session};
+use crate::call;
 use crate::input::keyboard::Keys;
 use crate::input::wizard::Wizard;
 use crate::model::connect::{Field, Phase, Problem, Role, Target};
@@ -41,6 +42,7 @@ pub struct Desk {
     wake: Option<Arc<dyn Fn() + Send + Sync>>,
     options: Options,
     saving: Option<JoinHandle<Notice>>,
+    call: call::desk::Desk,
 }
 
 /// What the command line adds to every stay.
@@ -66,6 +68,10 @@ pub struct Options {
     pub left_out: Duration,
     /// Connect there at once.
     pub target: Option<Target>,
+    /// What it adds to every call.
+    pub call: call::desk::Options,
+    /// Call there at once.
+    pub call_target: Option<crate::model::call::Target>,
 }
 
 impl Default for Options {
@@ -81,6 +87,8 @@ impl Default for Options {
             strip: Strip::Ignore,
             left_out: Duration::from_secs(3),
             target: None,
+            call: call::desk::Options::default(),
+            call_target: None,
         }
     }
 }
@@ -122,6 +130,7 @@ impl Desk {
             None => Driver::Window(slot.clone()),
         };
         let hands = Hands::start(driver, Arc::clone(&settings))?;
+        let call = call::desk::Desk::new(options.call.clone());
         let mut desk = Self {
             store,
             settings,
@@ -135,9 +144,14 @@ impl Desk {
             wake: None,
             options,
             saving: None,
+            call,
         };
         if let Some(target) = desk.options.target.take() {
             desk.connect(target);
+        }
+        if let Some(target) = desk.options.call_target.take() {
+            desk.call(crate::model::call::Command::Prepare(target));
+            desk.call(crate::model::call::Command::Join);
         }
         Ok(desk)
     }
@@ -216,6 +230,11 @@ impl Desk {
     fn name(&self) -> String {
         let own = Some(&self.settings.name).filter(|name| !name.is_empty());
         self.options.name.as_ref().or(own).cloned().unwrap_or_else(login_name)
+    }
+
+    fn call(&mut self, command: crate::model::call::Command) {
+        let name = self.name();
+        self.call.execute(command, &self.runtime, &name);
     }
 
     fn look(&mut self, place: Place) {
@@ -406,6 +425,8 @@ impl Backend for Desk {
             tracing::info!(robot = name, "remembered");
             self.change_settings(settings);
         }
+        let name = self.name();
+        self.call.refresh(model, &name);
         model.notices.append(&mut self.notices);
     }
 
@@ -420,7 +441,7 @@ impl Backend for Desk {
             }
             Command::Look(place) => self.look(place),
             Command::LookAway => self.lookout = None,
-            Command::Call(_) => {}
+            Command::Call(command) => self.call(command),
             Command::ForgetRecent(target) => {
                 let mut settings = Settings::clone(&self.settings);
                 settings.recent.retain(|r| r.server != target.server || r.room != target.room);
@@ -497,7 +518,12 @@ impl Backend for Desk {
         &self.slot
     }
 
+    fn call_picture(&self, source: crate::model::call::Source) -> Option<Slot> {
+        self.call.picture(source)
+    }
+
     fn on_change(&mut self, wake: Arc<dyn Fn() + Send + Sync>) {
+        self.call.on_change(Arc::clone(&wake));
         self.slot.on_put({
             let wake = Arc::clone(&wake);
             move || wake()

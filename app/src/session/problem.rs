@@ -133,6 +133,16 @@ pub fn unreachable(server: &str, reason: &str) -> Problem {
     Problem { what, remedy: remedy.into(), code: Some(code.into()), field: Field::Server }
 }
 
+/// What it means that nobody lets this side in.
+pub fn denied(room: &str) -> Problem {
+    Problem {
+        what: format!("You were not let into room {room}."),
+        remedy: "Ask somebody who is in it, then try again.".into(),
+        code: Some("denied".into()),
+        field: Field::Room,
+    }
+}
+
 /// What it means that the room holds no robot.
 pub fn no_robot(room: &str) -> Problem {
     Problem {

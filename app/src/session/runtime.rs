@@ -26,7 +26,7 @@ impl Runtime {
         Ok(Self(Arc::new(Owner(Some(tokio)))))
     }
 
-    pub(super) fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    pub(crate) fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -35,7 +35,7 @@ impl Runtime {
     }
 
     /// Waits for `task` here; for threads that are none of these.
-    pub(super) fn block_on<F: Future>(&self, task: F) -> F::Output {
+    pub(crate) fn block_on<F: Future>(&self, task: F) -> F::Output {
         self.tokio().block_on(task)
     }
 

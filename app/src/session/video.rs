@@ -39,19 +39,20 @@ pub enum Strip {
 
 /// What the thread needs.
 #[derive(Clone, Debug)]
-pub(super) struct Setup {
-    pub(super) slot: Slot,
-    pub(super) figures: Arc<Mutex<Figures>>,
-    pub(super) clock: Arc<Mutex<ClockSync>>,
-    pub(super) hands: Option<Arc<hands::Shared>>,
-    pub(super) shown: Shown,
-    pub(super) strip: Strip,
-    pub(super) recorder: Option<Recorder>,
-    pub(super) measuring: media::slot::Slot<VideoFrame>,
+pub(crate) struct Setup {
+    pub(crate) track: Track,
+    pub(crate) slot: Slot,
+    pub(crate) figures: Arc<Mutex<Figures>>,
+    pub(crate) clock: Arc<Mutex<ClockSync>>,
+    pub(crate) hands: Option<Arc<hands::Shared>>,
+    pub(crate) shown: Shown,
+    pub(crate) strip: Strip,
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) measuring: media::slot::Slot<VideoFrame>,
 }
 
 /// Starts the thread; it ends when the connection's pictures do.
-pub(super) fn spawn(mut frames: Frames, connection: Weak<Connection>, setup: Setup) -> std::io::Result<()> {
+pub(crate) fn spawn(mut frames: Frames, connection: Weak<Connection>, setup: Setup) -> std::io::Result<()> {
     std::thread::Builder::new().name("decode".into()).spawn(move || {
         let mut decoder = Decoder::new(decode::Config::default());
         let mut teller = Teller::default();
@@ -121,14 +122,17 @@ impl Setup {
                 tracing::debug!(error = %e, bytes = frame.data.len(), "picture not decoded");
                 lock(&self.figures).handle_broken(frame.data.len());
                 if let Some(connection) = connection.upgrade() {
-                    connection.request_keyframe(Track::Camera);
+                    connection.request_keyframe(self.track);
                 }
             }
         }
     }
 
-    /// Tells the robot what became of its pictures, if that is due.
+    /// Tells the sender what became of its pictures, if that is due. A report tells of cameras alone.
     fn tell(&self, decoder: &Decoder, teller: &mut Teller, connection: &Weak<Connection>) {
+        if self.track != Track::Camera {
+            return;
+        }
         let ((decoded, shown), totals) = {
             let figures = lock(&self.figures);
             (figures.newest(), figures.totals())

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farwheel_peer::signaling::{Client, IceServer, PeerId, Place, Role};
-use farwheel_peer::{Channel, Connection, Event, Events, Manners, Media, Signal};
+use farwheel_peer::{Channel, Connection, Event, Events, Manners, Media, Signal, Track};
 use farwheel_proto::control::event::{self, Stamp};
 use farwheel_proto::video::CarTime;
 use tokio::sync::mpsc;
@@ -240,6 +240,7 @@ impl Worker {
         let (connection, events, incoming) = Connection::open(config);
         let connection = Arc::new(connection);
         let setup = video::Setup {
+            track: Track::Camera,
             slot: self.slot.clone(),
             figures: Arc::clone(&self.shared.figures),
             clock: Arc::clone(&self.shared.clock),

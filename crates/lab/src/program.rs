@@ -89,6 +89,20 @@ impl Program {
         }
     }
 
+    /// Waits for a line that ends with `mark` and was not waited for before; gives what comes before the mark.
+    ///
+    /// # Panics
+    /// When it does not come, with what the program said.
+    pub fn wait_any(&mut self, mark: &str) -> String {
+        loop {
+            self.wait_line(mark);
+            let line = self.said.last().expect("the line that was waited for");
+            if let Some(before) = line.strip_suffix(mark) {
+                return before.to_owned();
+            }
+        }
+    }
+
     /// Passes over what was said up to now.
     pub fn catch_up(&mut self) {
         self.said.extend(self.lines.try_iter());

@@ -4,6 +4,7 @@
 
 mod app;
 mod browser;
+mod call;
 mod link;
 mod nat;
 mod two_paths;

@@ -1,0 +1,211 @@
+//! The call behind the window: the screen before it, and the call itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use farwheel_peer::signaling::{self, Place, Role, RoomName};
+use farwheel_peer::{Bind, CandidatePolicy};
+use farwheel_proto::call::layers::Thrift;
+
+use super::{Choices, Config, Devices, Session, Stage, Tiles};
+use crate::model::call::{Command, Own, Phase, PreJoin, Source, Target};
+use crate::model::connect::{Field, Problem};
+use crate::model::{Model, Notice};
+use crate::render::slot::Slot;
+use crate::session::Runtime;
+use crate::session::video::{Shown, Strip};
+
+/// What the command line adds to every call.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// PEM file with certificates to trust besides the system's.
+    pub ca: Option<PathBuf>,
+    /// Local addresses of the connections.
+    pub bind: Bind,
+    /// Which candidates may be used.
+    pub candidates: CandidatePolicy,
+    /// Whether to look for the strip.
+    pub strip: Strip,
+    /// How much data may be spent.
+    pub thrift: Thrift,
+    /// Devices to begin with.
+    pub choices: Choices,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ca: None,
+            bind: Bind::Everywhere,
+            candidates: CandidatePolicy::All,
+            strip: Strip::Ignore,
+            thrift: Thrift::Free,
+            choices: Choices::default(),
+        }
+    }
+}
+
+/// The call under way, or what there is before it.
+#[derive(Default)]
+pub struct Desk {
+    options: Options,
+    place: Option<Here>,
+    wake: Option<Arc<dyn Fn() + Send + Sync>>,
+    notices: Vec<Notice>,
+}
+
+struct Here {
+    target: Target,
+    devices: Arc<Devices>,
+    session: Option<Session>,
+    problem: Option<Problem>,
+}
+
+impl Desk {
+    /// No call.
+    pub fn new(options: Options) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    /// The call under way.
+    pub fn session(&self) -> Option<(&Session, &Devices)> {
+        let here = self.place.as_ref()?;
+        Some((here.session.as_ref()?, &here.devices))
+    }
+
+    /// Where pictures of this source arrive.
+    pub fn picture(&self, source: Source) -> Option<Slot> {
+        let here = self.place.as_ref()?;
+        match source {
+            Source::Own => Some(here.devices.own().clone()),
+            Source::OwnScreen => Some(here.devices.own_screen().clone()),
+            Source::Camera(_) | Source::Screen(_) => here.session.as_ref()?.picture(source),
+        }
+    }
+
+    /// Sets what is called when something changes or a picture comes.
+    pub fn on_change(&mut self, wake: Arc<dyn Fn() + Send + Sync>) {
+        self.wake = Some(wake);
+        self.tell_wake();
+    }
+
+    fn tell_wake(&self) {
+        let (Some(here), Some(wake)) = (&self.place, &self.wake) else { return };
+        for slot in [here.devices.own(), here.devices.own_screen()] {
+            let wake = Arc::clone(wake);
+            slot.on_put(move || wake());
+        }
+        if let Some(session) = &here.session {
+            session.on_change(Arc::clone(wake));
+        }
+    }
+
+    /// Brings the model up to this instant; `name` is what others see.
+    pub fn refresh(&mut self, model: &mut Model, name: &str) {
+        model.notices.append(&mut self.notices);
+        let Some(here) = &mut self.place else {
+            (model.prejoin, model.call) = (None, None);
+            return;
+        };
+        let mut own = Own { name: name.to_owned(), ..Own::default() };
+        here.devices.fill(&mut own);
+        let stage = here.session.as_ref().map(Session::stage);
+        if let Some(session) = &here.session {
+            session.note_drawn();
+            model.notices.extend(session.take_notices());
+        }
+        let phase = match stage {
+            Some(Stage::In) => {
+                let session = here.session.as_ref().expect("it has a stage");
+                let mut call = (*session.view()).clone();
+                call.own = own;
+                (model.prejoin, model.call) = (None, Some(call));
+                return;
+            }
+            Some(Stage::Joining) => Phase::Joining,
+            Some(Stage::Waiting) => Phase::Waiting,
+            Some(Stage::Unreachable(problem) | Stage::Ended(problem)) => {
+                here.session = None;
+                here.problem = Some(problem.clone());
+                Phase::Failed(problem)
+            }
+            None => here.problem.clone().map_or(Phase::Idle, Phase::Failed),
+        };
+        model.call = None;
+        model.prejoin = Some(PreJoin { target: here.target.clone(), own, phase, is_testing: false });
+    }
+
+    /// Executes what the user asked for; `name` is what others see.
+    pub fn execute(&mut self, command: Command, runtime: &Runtime, name: &str) {
+        match command {
+            Command::Prepare(target) => self.prepare(target),
+            Command::Dismiss => self.place = None,
+            Command::Join => self.join(runtime, name),
+            // What was before the call comes back: it may have been left by mistake.
+            Command::Leave => self.place = None,
+            command => {
+                let Some(here) = &self.place else { return };
+                if here.devices.execute(&command) {
+                    return;
+                }
+                if let Some(session) = &here.session {
+                    session.execute(command);
+                }
+            }
+        }
+    }
+
+    fn prepare(&mut self, target: Target) {
+        if let Some(here) = &mut self.place {
+            (here.target, here.session, here.problem) = (target, None, None);
+            return;
+        }
+        match Devices::open(self.options.choices.clone()) {
+            Ok(devices) => {
+                let devices = Arc::new(devices);
+                self.place = Some(Here { target, devices, session: None, problem: None });
+                self.tell_wake();
+            }
+            Err(error) => self.notices.push(Notice::bad(format!("The call cannot start: {error}."))),
+        }
+    }
+
+    fn join(&mut self, runtime: &Runtime, name: &str) {
+        let Some(here) = &mut self.place else { return };
+        here.problem = None;
+        let room: RoomName = match here.target.room.parse() {
+            Ok(room) => room,
+            Err(error) => {
+                here.problem = Some(Problem {
+                    what: format!("{:?} is no name of a room: {error}.", here.target.room),
+                    remedy: "Write the name that the others use.".into(),
+                    code: Some("bad_room".into()),
+                    field: Field::Room,
+                });
+                return;
+            }
+        };
+        let config = Config {
+            signaling: signaling::Config {
+                server: here.target.server.clone(),
+                place: Place::room(room, Role::Caller),
+                name: name.to_owned(),
+                token: Some(here.target.token.clone()).filter(|token| !token.is_empty()),
+                ca: self.options.ca.clone(),
+            },
+            bind: self.options.bind.clone(),
+            candidates: self.options.candidates,
+            shown: Shown::WhenDrawn,
+            strip: self.options.strip,
+            left_out: LEFT_OUT,
+            tiles: Tiles::Told,
+            thrift: self.options.thrift,
+        };
+        here.session = Some(Session::start(runtime.clone(), config, Arc::clone(&here.devices)));
+        self.tell_wake();
+    }
+}
+
+/// The first pictures of somebody are as old as the connection is slow to be made.
+const LEFT_OUT: Duration = Duration::from_secs(3);

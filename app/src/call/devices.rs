@@ -1,0 +1,236 @@
+//! What this side shows and hears: camera, screen, microphone, speaker. They are there before a call and during one.
+
+use std::sync::Mutex;
+
+use farwheel_media::capture::{self, Overlay, Spec};
+use farwheel_peer::{Call as Sources, Camera as Limits, Track};
+use farwheel_proto::call::State;
+use farwheel_proto::call::layers::Thrift;
+use farwheel_proto::video::{Bitrate, Size};
+
+use super::outgoing::{Encoded, Health, Outgoing, Receiver, Setup};
+use super::{epoch, lock};
+use crate::model::call::{Command, Device, Kind, Own, Switch, Voice};
+use crate::render::slot::Slot;
+
+/// What to begin with.
+#[derive(Clone, Debug)]
+pub struct Choices {
+    /// The camera; none: the first one there is.
+    pub camera: Option<Spec>,
+    /// Size of its pictures.
+    pub size: Size,
+    /// Pictures a second.
+    pub fps: u32,
+    /// Whether its pictures carry their time, for measuring.
+    pub overlay: Overlay,
+    /// Whether the camera is on.
+    pub is_camera_on: bool,
+    /// How the microphone is used.
+    pub voice: Voice,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self {
+            camera: None,
+            size: CAMERA_SIZE,
+            fps: CAMERA_FPS,
+            overlay: Overlay::None,
+            is_camera_on: true,
+            voice: Voice::On,
+        }
+    }
+}
+
+/// The devices of this side.
+#[derive(Debug)]
+pub struct Devices {
+    camera: Outgoing,
+    screen: Outgoing,
+    own: Slot,
+    own_screen: Slot,
+    state: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    choices: Choices,
+    cameras: Vec<(String, Spec)>,
+    used: Option<usize>,
+    is_hand_up: bool,
+    is_recording: bool,
+    shared: Option<String>,
+}
+
+impl Devices {
+    /// Looks at what is there, and opens it.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn open(choices: Choices) -> std::io::Result<Self> {
+        let (own, own_screen) = (Slot::new(), Slot::new());
+        let start = |track, preview: &Slot| {
+            Outgoing::start(Setup { track, epoch: epoch(), preview: preview.clone() })
+        };
+        let devices = Self {
+            camera: start(Track::Camera, &own)?,
+            screen: start(Track::Screen, &own_screen)?,
+            own,
+            own_screen,
+            state: Mutex::new(Inner {
+                choices,
+                cameras: Vec::new(),
+                used: None,
+                is_hand_up: false,
+                is_recording: false,
+                shared: None,
+            }),
+        };
+        devices.look();
+        devices.capture();
+        Ok(devices)
+    }
+
+    /// What a connection has to expect of this side.
+    pub(super) fn sources(&self) -> Sources {
+        let choices = lock(&self.state).choices.clone();
+        Sources {
+            camera: Limits { size: choices.size, fps: choices.fps, bitrate_max: CAMERA_MAX },
+            screen: Limits { size: SCREEN_SIZE, fps: SCREEN_FPS, bitrate_max: SCREEN_MAX },
+        }
+    }
+
+    /// What the others are told of this side.
+    pub(super) fn told(&self) -> State {
+        let state = lock(&self.state);
+        State {
+            camera: state.choices.is_camera_on && state.used.is_some(),
+            microphone: false,
+            screen: state.shared.is_some(),
+            recording: state.is_recording,
+            hears: false,
+            hand: state.is_hand_up,
+        }
+    }
+
+    /// Sends pictures to these.
+    pub(super) fn set_receivers(&self, camera: Vec<Receiver>, screen: Vec<Receiver>) {
+        self.camera.set_receivers(camera);
+        self.screen.set_receivers(screen);
+    }
+
+    /// Spends little data, or as much as is of use.
+    pub fn set_thrift(&self, thrift: Thrift) {
+        self.camera.set_thrift(thrift);
+        self.screen.set_thrift(thrift);
+    }
+
+    /// What is encoded of the camera and of the screen.
+    pub(super) fn encoded(&self) -> [Encoded; 2] {
+        [self.camera.encoded(), self.screen.encoded()]
+    }
+
+    /// Pictures captured by the camera.
+    pub(super) fn captured(&self) -> u64 {
+        self.camera.captured()
+    }
+
+    /// Where the own camera's pictures arrive.
+    pub fn own(&self) -> &Slot {
+        &self.own
+    }
+
+    /// Where the own screen's pictures arrive, while it is shared.
+    pub fn own_screen(&self) -> &Slot {
+        &self.own_screen
+    }
+
+    /// Looks again at what is plugged in.
+    pub fn look(&self) {
+        let mut cameras: Vec<(String, Spec)> = match capture::usb::devices() {
+            Ok(found) => found
+                .into_iter()
+                .filter(|device| device.formats.is_ok())
+                .map(|device| (device.name, Spec::Usb(device.path)))
+                .collect(),
+            Err(error) => {
+                tracing::info!(%error, "no webcams");
+                Vec::new()
+            }
+        };
+        let mut state = lock(&self.state);
+        let wanted = state.choices.camera.clone();
+        if let Some(spec) = &wanted
+            && !cameras.iter().any(|(_, known)| known == spec)
+        {
+            cameras.insert(0, (spec.to_string(), spec.clone()));
+        }
+        let is_used = |(_, spec): &(String, Spec)| wanted.as_ref() == Some(spec);
+        state.used = cameras.iter().position(is_used).or_else(|| (!cameras.is_empty()).then_some(0));
+        state.cameras = cameras;
+    }
+
+    /// Does what is asked for; false if it is not for the devices.
+    pub fn execute(&self, command: &Command) -> bool {
+        match command {
+            Command::Camera(switch) => {
+                lock(&self.state).choices.is_camera_on = *switch == Switch::On;
+                self.capture();
+            }
+            Command::Voice(voice) => lock(&self.state).choices.voice = *voice,
+            Command::Hand(switch) => lock(&self.state).is_hand_up = *switch == Switch::On,
+            Command::Use(Kind::Camera, index) => {
+                {
+                    let mut state = lock(&self.state);
+                    let Some((_, spec)) = state.cameras.get(*index).cloned() else { return true };
+                    state.used = Some(*index);
+                    state.choices.camera = Some(spec);
+                }
+                self.capture();
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Fills in what the screens show of this side.
+    pub fn fill(&self, own: &mut Own) {
+        let state = lock(&self.state);
+        let problem = match self.camera.health() {
+            Health::Failed(problem) => Some(problem),
+            Health::Off | Health::Opening | Health::Live(_) if state.cameras.is_empty() => {
+                Some("There is no camera.".to_owned())
+            }
+            Health::Off | Health::Opening | Health::Live(_) => None,
+        };
+        own.camera = Device {
+            names: state.cameras.iter().map(|(name, _)| name.clone()).collect(),
+            used: state.used,
+            problem,
+        };
+        own.is_camera_on = state.choices.is_camera_on;
+        own.voice = state.choices.voice;
+        own.is_hand_up = state.is_hand_up;
+        own.shared.clone_from(&state.shared);
+    }
+
+    /// Opens the camera in use, or closes it.
+    fn capture(&self) {
+        let config = {
+            let state = lock(&self.state);
+            let Choices { size, fps, overlay, is_camera_on, .. } = state.choices;
+            let spec = state.used.and_then(|used| state.cameras.get(used)).map(|(_, spec)| spec.clone());
+            spec.filter(|_| is_camera_on).map(|spec| capture::Config { spec, size, fps, overlay })
+        };
+        self.camera.capture(config);
+    }
+}
+
+/// More is of no use in a call of several, and a webcam gives it without effort.
+const CAMERA_SIZE: Size = Size::new(1280, 720);
+const CAMERA_FPS: u32 = 30;
+const CAMERA_MAX: Bitrate = Bitrate::from_kbps(3000);
+const SCREEN_SIZE: Size = Size::new(1920, 1080);
+const SCREEN_FPS: u32 = 15;
+const SCREEN_MAX: Bitrate = Bitrate::from_kbps(4000);

@@ -1,0 +1,548 @@
+//! The thread of one source, the camera or the shared screen: captured pictures in, at most three encodings out to whoever
+//! shows them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use farwheel_media::VideoFrame;
+use farwheel_media::capture::{self, Camera, State};
+use farwheel_media::encode::{self, Encoder, Order};
+use farwheel_media::slot::Taken;
+use farwheel_peer::{ConnId, Connection, Sent, Track};
+use farwheel_proto::call::layers::Demand;
+use farwheel_proto::call::layers::{ENCODINGS_MAX, Encoding, Kind, Layers, Source, Thrift};
+use farwheel_proto::control::ReceiverReport;
+use farwheel_proto::rate::{Reason, Verdict};
+use farwheel_proto::video::{CarTime, FrameKind, Size};
+
+use super::keys::Keys;
+use super::lock;
+use crate::render::slot::{Picture, Slot};
+
+/// Somebody who may get the pictures.
+#[derive(Clone, Debug)]
+pub(super) struct Receiver {
+    /// The way to it.
+    pub(super) connection: Arc<Connection>,
+    /// Where it shows them; none: it does not.
+    pub(super) tile: Option<Size>,
+    /// What it says.
+    pub(super) said: Arc<Said>,
+}
+
+/// What one receiver says of one track.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    key_wanted: AtomicBool,
+    report: Mutex<Option<ReceiverReport>>,
+}
+
+impl Said {
+    /// It has lost the thread.
+    pub(super) fn request_key(&self) {
+        self.key_wanted.store(true, Ordering::Release);
+    }
+
+    /// It told what became of the pictures; one that was overtaken is not taken.
+    pub(super) fn put(&self, report: ReceiverReport) {
+        let mut newest = lock(&self.report);
+        let is_newer = |than: &ReceiverReport| report.sequence.wrapping_sub(than.sequence) as i32 > 0;
+        if newest.as_ref().is_none_or(is_newer) {
+            *newest = Some(report);
+        }
+    }
+
+    fn report(&self) -> Option<ReceiverReport> {
+        *lock(&self.report)
+    }
+}
+
+/// What is encoded at the moment and since the beginning.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Encoded {
+    /// The encodings.
+    pub(super) encodings: [Option<Encoding>; ENCODINGS_MAX],
+    /// The most there were at a time.
+    pub(super) most: usize,
+    /// Pictures encoded.
+    pub(super) pictures: u64,
+    /// Key frames of them.
+    pub(super) keys: u64,
+    /// Pictures that no link had room for.
+    pub(super) skipped: u64,
+    /// Time spent.
+    pub(super) spent: Duration,
+}
+
+/// How the source is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Health {
+    /// Nothing is captured.
+    #[default]
+    Off,
+    /// It is opened.
+    Opening,
+    /// Pictures come.
+    Live(Size),
+    /// It cannot be had, in words.
+    Failed(String),
+}
+
+/// One source; its thread ends with it.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    stop: AtomicBool,
+    // Newest wins: what was chosen before is not opened any more.
+    choice: Mutex<Option<Choice>>,
+    thread: Mutex<Option<std::thread::Thread>>,
+    receivers: Mutex<Arc<[Receiver]>>,
+    is_low: AtomicBool,
+    encoded: Mutex<Encoded>,
+    health: Mutex<Health>,
+    captured: AtomicU64,
+}
+
+/// What to capture.
+#[derive(Clone, Debug)]
+enum Choice {
+    Nothing,
+    This(capture::Config),
+}
+
+/// What the thread needs.
+#[derive(Clone, Debug)]
+pub(super) struct Setup {
+    /// Which track it is.
+    pub(super) track: Track,
+    /// Zero of the clock that stamps everything this side sends.
+    pub(super) epoch: Instant,
+    /// Where the own pictures are shown.
+    pub(super) preview: Slot,
+}
+
+impl Outgoing {
+    /// Starts the thread; nothing is captured yet.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn start(setup: Setup) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            stop: AtomicBool::new(false),
+            choice: Mutex::default(),
+            thread: Mutex::default(),
+            receivers: Mutex::new(Arc::new([])),
+            is_low: AtomicBool::new(false),
+            encoded: Mutex::default(),
+            health: Mutex::default(),
+            captured: AtomicU64::new(0),
+        });
+        let name = match setup.track {
+            Track::Camera => "call-camera",
+            Track::Screen => "call-screen",
+        };
+        let thread = std::thread::Builder::new().name(name.into()).spawn({
+            let shared = Arc::clone(&shared);
+            move || Worker::new(setup, shared).run()
+        })?;
+        *lock(&shared.thread) = Some(thread.thread().clone());
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Captures this from now on; `None`: nothing.
+    pub(super) fn capture(&self, config: Option<capture::Config>) {
+        *lock(&self.shared.choice) = Some(config.map_or(Choice::Nothing, Choice::This));
+        self.wake();
+    }
+
+    /// Sends to these from now on.
+    pub(super) fn set_receivers(&self, receivers: Vec<Receiver>) {
+        *lock(&self.shared.receivers) = receivers.into();
+    }
+
+    /// Spends little data, or as much as is of use.
+    pub(super) fn set_thrift(&self, thrift: Thrift) {
+        self.shared.is_low.store(thrift == Thrift::Low, Ordering::Relaxed);
+    }
+
+    /// What is encoded.
+    pub(super) fn encoded(&self) -> Encoded {
+        lock(&self.shared.encoded).clone()
+    }
+
+    /// How the source is.
+    pub(super) fn health(&self) -> Health {
+        lock(&self.shared.health).clone()
+    }
+
+    /// Pictures captured.
+    pub(super) fn captured(&self) -> u64 {
+        self.shared.captured.load(Ordering::Relaxed)
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = lock(&self.shared.thread).as_ref() {
+            thread.unpark();
+        }
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        self.wake();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported by its hook.
+            thread.join().ok();
+        }
+    }
+}
+
+struct Worker {
+    setup: Setup,
+    shared: Arc<Shared>,
+    camera: Option<(Camera, capture::Config)>,
+    layers: Option<(Layers, Source)>,
+    outputs: [Option<Output>; ENCODINGS_MAX],
+    /// Which encoding each receiver got last.
+    served: BTreeMap<ConnId, usize>,
+    /// The size that each connection was told.
+    told: BTreeMap<ConnId, Size>,
+}
+
+/// One encoding under way.
+struct Output {
+    encoder: Encoder,
+    keys: Keys,
+    due: Option<Instant>,
+    /// Pictures left out one after the other for a link that was full.
+    held_back: u32,
+    is_failing: bool,
+}
+
+impl Worker {
+    fn new(setup: Setup, shared: Arc<Shared>) -> Self {
+        Self {
+            setup,
+            shared,
+            camera: None,
+            layers: None,
+            outputs: [const { None }; ENCODINGS_MAX],
+            served: BTreeMap::new(),
+            told: BTreeMap::new(),
+        }
+    }
+
+    fn run(mut self) {
+        while !self.shared.stop.load(Ordering::Acquire) {
+            let choice = lock(&self.shared.choice).take();
+            if let Some(choice) = choice {
+                self.choose(choice);
+            }
+            let Some((camera, _)) = &self.camera else {
+                std::thread::park_timeout(IDLE);
+                continue;
+            };
+            let taken = camera.frames().take_within(LOOK);
+            self.look_after_camera();
+            if let Taken::Value(frame) = taken {
+                self.handle_picture(&frame);
+            }
+        }
+    }
+
+    fn choose(&mut self, choice: Choice) {
+        // A device is closed before another one is opened: it may be the same.
+        self.camera = None;
+        self.layers = None;
+        self.outputs = [const { None }; ENCODINGS_MAX];
+        self.served.clear();
+        lock(&self.shared.encoded).encodings = [None; ENCODINGS_MAX];
+        self.setup.preview.clear();
+        let health = match choice {
+            Choice::Nothing => Health::Off,
+            Choice::This(config) => match Camera::start(&config) {
+                Some(camera) => {
+                    self.camera = Some((camera, config));
+                    Health::Opening
+                }
+                None => Health::Failed(format!("{} is no camera of this computer", config.spec)),
+            },
+        };
+        *lock(&self.shared.health) = health;
+    }
+
+    fn look_after_camera(&self) {
+        let Some((camera, _)) = &self.camera else { return };
+        let health = match camera.status().state {
+            State::Opening => Health::Opening,
+            State::Live { size, .. } => Health::Live(size),
+            State::Stalled => return,
+            State::Failed { error, .. } => Health::Failed(error.to_string()),
+        };
+        *lock(&self.shared.health) = health;
+    }
+
+    fn handle_picture(&mut self, frame: &VideoFrame) {
+        let now = Instant::now();
+        let stamp = CarTime::since(self.setup.epoch, frame.captured_at);
+        let picture = Picture { id: stamp.frame_id(), frame: frame.clone(), decoded_at: now };
+        self.setup.preview.put(picture);
+        self.shared.captured.fetch_add(1, Ordering::Relaxed);
+        // A placeholder is for this side: it says why there is no picture.
+        if !matches!(*lock(&self.shared.health), Health::Live(_)) {
+            return;
+        }
+        let receivers = Arc::clone(&lock(&self.shared.receivers));
+        self.tell_size(&receivers, frame.size);
+        let Some(encodings) = self.layer(&receivers, frame, now) else { return };
+        for (number, encoding) in encodings.into_iter().enumerate() {
+            match encoding {
+                None => self.outputs[number] = None,
+                Some(encoding) => self.serve(number, encoding, &receivers, frame, now),
+            }
+        }
+        lock(&self.shared.encoded).note(encodings);
+    }
+
+    /// A camera may give other pictures than it was asked for.
+    fn tell_size(&mut self, receivers: &[Receiver], size: Size) {
+        self.told.retain(|conn, _| receivers.iter().any(|one| one.connection.conn() == *conn));
+        for receiver in receivers {
+            if self.told.insert(receiver.connection.conn(), size) != Some(size) {
+                receiver.connection.set_size(self.setup.track, size);
+            }
+        }
+    }
+
+    /// Decides on the encodings and who gets which.
+    fn layer(
+        &mut self,
+        receivers: &[Receiver],
+        frame: &VideoFrame,
+        now: Instant,
+    ) -> Option<[Option<Encoding>; ENCODINGS_MAX]> {
+        let (_, config) = self.camera.as_ref()?;
+        let kind = match self.setup.track {
+            Track::Camera => Kind::Camera,
+            Track::Screen => Kind::Screen,
+        };
+        let source = Source { kind, size: frame.size, fps: config.fps };
+        let (layers, of) = self.layers.get_or_insert_with(|| (Layers::new(source), source));
+        if *of != source {
+            layers.set_source(source);
+            *of = source;
+        }
+        let is_low = self.shared.is_low.load(Ordering::Relaxed);
+        layers.set_thrift(if is_low { Thrift::Low } else { Thrift::Free });
+        let demands = receivers.iter().filter_map(|receiver| {
+            let rate = receiver.connection.target(self.setup.track)?.bitrate;
+            Some((receiver.connection.conn(), Demand { tile: receiver.tile, rate }))
+        });
+        layers.handle_demands(&demands.collect(), now);
+        let mut served = BTreeMap::new();
+        for receiver in receivers {
+            let conn = receiver.connection.conn();
+            let number = layers.serving(conn);
+            if self.served.get(&conn).copied() != number {
+                // What it got before is of no use for what comes: it begins with a key frame.
+                receiver.connection.leave_out(self.setup.track);
+            }
+            served.extend(number.map(|number| (conn, number)));
+        }
+        self.served = served;
+        Some(layers.encodings())
+    }
+
+    /// Encodes a picture once for all who get this encoding.
+    fn serve(
+        &mut self,
+        number: usize,
+        encoding: Encoding,
+        receivers: &[Receiver],
+        frame: &VideoFrame,
+        now: Instant,
+    ) {
+        let track = self.setup.track;
+        let members: Vec<&Receiver> = receivers
+            .iter()
+            .filter(|receiver| self.served.get(&receiver.connection.conn()) == Some(&number))
+            .collect();
+        let target = encode::Target { bitrate: encoding.bitrate, size: encoding.size, fps: encoding.fps };
+        let output = match &mut self.outputs[number] {
+            Some(output) => output,
+            slot => match Encoder::open(encode::Config::default(), target) {
+                Ok(encoder) => slot.insert(Output::new(encoder)),
+                Err(error) => return tracing::warn!(%error, "encoder not opened"),
+            },
+        };
+        if !output.is_due(encoding.fps, frame.captured_at) {
+            return;
+        }
+        let verdicts: Vec<_> = members.iter().map(|one| one.connection.admit_frame(track)).collect();
+        if !output.is_worth(&verdicts) {
+            lock(&self.shared.encoded).skipped += 1;
+            return;
+        }
+        for member in &members {
+            if member.said.key_wanted.swap(false, Ordering::AcqRel) {
+                output.keys.request();
+            }
+        }
+        if let Err(error) = output.encoder.set_target(target) {
+            return tracing::warn!(%error, "encoding not changed");
+        }
+        output.handle_losses(track, &members);
+        if output.keys.is_due(members.len(), now) {
+            output.encoder.request_keyframe();
+        }
+        let encoded = match output.encoder.encode(frame) {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                if !std::mem::replace(&mut output.is_failing, true) {
+                    tracing::warn!(%error, "picture not encoded");
+                }
+                return;
+            }
+        };
+        output.is_failing = false;
+        if encoded.kind == FrameKind::Key {
+            output.keys.handle_key(now);
+        }
+        {
+            let mut account = lock(&self.shared.encoded);
+            account.pictures += 1;
+            account.keys += u64::from(encoded.kind == FrameKind::Key);
+            account.spent += encoded.spent + encoded.scaling.unwrap_or_default();
+        }
+        let stamp = CarTime::since(self.setup.epoch, frame.captured_at).media_time();
+        let coded = encoded.into_frame(stamp);
+        for (member, verdict) in members.iter().zip(verdicts) {
+            let sent = match verdict {
+                Some(Verdict::Encode { .. } | Verdict::Skip(Reason::FrameRate)) => {
+                    member.connection.send_frame(track, coded.clone())
+                }
+                Some(Verdict::Skip(Reason::Budget | Reason::Stall)) => {
+                    member.connection.leave_out(track);
+                    Sent::NoRoom
+                }
+                None => Sent::NotConnected,
+            };
+            if sent == Sent::AwaitingKey {
+                output.keys.request();
+            }
+        }
+    }
+}
+
+impl Output {
+    fn new(encoder: Encoder) -> Self {
+        Self { encoder, keys: Keys::default(), due: None, held_back: 0, is_failing: false }
+    }
+
+    /// Whether a picture captured then is one of so many a second.
+    fn is_due(&mut self, fps: u32, captured_at: Instant) -> bool {
+        let interval = Duration::from_secs(1) / fps.max(1);
+        // Cameras waver by some milliseconds.
+        if self.due.is_some_and(|due| captured_at + interval / 4 < due) {
+            return false;
+        }
+        let next =
+            self.due.map_or(captured_at, |due| due.max(captured_at.checked_sub(interval).unwrap_or(due)));
+        self.due = Some(next + interval);
+        true
+    }
+
+    /// Whether a picture is worth encoding: somebody has room for it. One link that is full for a moment holds the others
+    /// back by two pictures at most; leaving it out costs a key frame for all.
+    fn is_worth(&mut self, verdicts: &[Option<Verdict>]) -> bool {
+        let has_room = |verdict: &&Option<Verdict>| {
+            matches!(verdict, Some(Verdict::Encode { .. } | Verdict::Skip(Reason::FrameRate)))
+        };
+        let is_full = |verdict: &Option<Verdict>| matches!(verdict, Some(Verdict::Skip(Reason::Budget)));
+        let ready = verdicts.iter().filter(has_room).count();
+        let is_worth = ready > 0 && (!verdicts.iter().any(is_full) || self.held_back >= HELD_BACK_MAX);
+        self.held_back = if is_worth { 0 } else { self.held_back.saturating_add(1) };
+        is_worth
+    }
+
+    /// Where one alone gets the encoding, what it lost is mended from a picture that it holds; where several do, they hold
+    /// different ones, and a key frame serves all.
+    fn handle_losses(&mut self, track: Track, members: &[&Receiver]) {
+        let [only] = members else {
+            for member in members {
+                if member.connection.take_recovery_order(track) {
+                    member.connection.refuse_recovery(track);
+                }
+            }
+            return;
+        };
+        let Some(report) = only.said.report() else { return };
+        only.connection.allow_recoveries(track);
+        self.encoder.handle_held(&report.held.anchors().collect::<Vec<_>>());
+        if only.connection.take_recovery_order(track) && self.encoder.order_recovery() == Order::NoAnchor {
+            only.connection.refuse_recovery(track);
+        }
+    }
+}
+
+impl Encoded {
+    fn note(&mut self, encodings: [Option<Encoding>; ENCODINGS_MAX]) {
+        self.encodings = encodings;
+        self.most = self.most.max(encodings.iter().flatten().count());
+    }
+}
+
+/// How long the end, or another choice, waits at most.
+const LOOK: Duration = Duration::from_millis(50);
+const IDLE: Duration = Duration::from_millis(250);
+const HELD_BACK_MAX: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use farwheel_proto::video::Bitrate;
+
+    use super::*;
+
+    fn output() -> Output {
+        let target = encode::Target { bitrate: Bitrate::from_kbps(200), size: Size::new(64, 64), fps: 30 };
+        Output::new(Encoder::open(encode::Config::default(), target).unwrap())
+    }
+
+    #[test]
+    fn of_thirty_pictures_a_second_so_many_are_taken_as_are_wanted() {
+        for (fps, want) in [(30, 90), (15, 45), (10, 30)] {
+            let (mut output, start) = (output(), Instant::now());
+            let taken = (0..90_u64)
+                .filter(|n| {
+                    // A camera that wavers by 3 ms.
+                    let wavers = [0, 3000, 1000][*n as usize % 3];
+                    output.is_due(fps, start + Duration::from_micros(n * 33_333 + wavers))
+                })
+                .count();
+            assert!((want - 2..=want + 2).contains(&taken), "{taken} of 90 at {fps}");
+        }
+    }
+
+    #[test]
+    fn one_full_link_holds_the_others_back_for_two_pictures_and_no_longer() {
+        let room = Some(Verdict::Skip(Reason::FrameRate));
+        let full = Some(Verdict::Skip(Reason::Budget));
+        let still = Some(Verdict::Skip(Reason::Stall));
+        let mut output = output();
+        assert!(output.is_worth(&[room, room]));
+        assert_eq!([0; 4].map(|_| output.is_worth(&[room, full])), [false, false, true, false]);
+        assert!(!output.is_worth(&[full, full]));
+        assert!(!output.is_worth(&[]));
+        assert!(output.is_worth(&[room, still]), "one that stands still holds nobody back");
+        assert!(!output.is_worth(&[still, None]));
+    }
+}

@@ -1,0 +1,127 @@
+//! What the call screen shows, made of what the worker knows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use farwheel_peer::ConnId;
+use farwheel_proto::call::mesh::{self, Mesh};
+
+use super::people::Person;
+use super::worker::{Link, Room};
+use super::{Config, Shared, lock};
+use crate::model::call::{self, Call, Figures, Member, Server, Target};
+use crate::model::invitation;
+
+/// What it is made of.
+pub(super) struct Parts<'a> {
+    pub(super) config: &'a Config,
+    pub(super) shared: &'a Shared,
+    pub(super) mesh: &'a Mesh,
+    pub(super) links: &'a BTreeMap<ConnId, Link>,
+    pub(super) room: &'a Room,
+    pub(super) lasted: Duration,
+}
+
+/// The figures of the last minutes.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    // Full: 300 samples, five minutes; the oldest goes.
+    samples: Arc<Vec<Figures>>,
+    sampled_at: Option<Instant>,
+}
+
+impl History {
+    /// Takes a sample, if a second has passed.
+    pub(super) fn handle_tick(&mut self, links: &BTreeMap<ConnId, Link>, now: Instant) {
+        if self.sampled_at.is_some_and(|at| now.saturating_duration_since(at) < SAMPLE) {
+            return;
+        }
+        self.sampled_at = Some(now);
+        let samples = Arc::make_mut(&mut self.samples);
+        if samples.len() == SAMPLES_MAX {
+            samples.remove(0);
+        }
+        let links = links.values().filter(|link| link.is_up()).map(|link| (link.member, link.figures));
+        samples.push(Figures { links: links.collect() });
+    }
+
+    pub(super) fn samples(&self) -> &[Figures] {
+        &self.samples
+    }
+}
+
+/// The call as it stands; this side's devices are not in it.
+pub(super) fn call(parts: &Parts<'_>, history: &History, now: Instant) -> Call {
+    let place = parts.config.signaling.place.name().to_string();
+    let target = Target { server: parts.config.signaling.server.clone(), room: place, token: String::new() };
+    let people = lock(&parts.shared.people);
+    let members: Vec<Member> = parts
+        .mesh
+        .members()
+        .iter()
+        .filter_map(|member| {
+            let person = people.get(member.id)?;
+            let link = member.link.conn().and_then(|conn| parts.links.get(&conn));
+            Some(self::member(member, person, link, now))
+        })
+        .collect();
+    let recorded_by =
+        people.here().filter(|(_, person)| person.state.recording).map(|(_, person)| person.name.clone());
+    Call {
+        link: invitation::link(&target),
+        room: target.room,
+        lasted: parts.lasted,
+        recorded_by: recorded_by.collect(),
+        server: match parts.room.away_since {
+            Some(since) => Server::Away(now.saturating_duration_since(since)),
+            None => Server::Here,
+        },
+        is_locked: parts.room.is_locked,
+        is_moderator: parts.room.is_moderator,
+        knocking: parts
+            .room
+            .knocking
+            .iter()
+            .map(|peer| (peer.id, peer.name.clone().unwrap_or_else(|| "Somebody".to_owned())))
+            .collect(),
+        figures: history.samples().to_vec(),
+        members,
+        ..Call::default()
+    }
+}
+
+fn member(member: &mesh::Member, person: &Person, link: Option<&Link>, now: Instant) -> Member {
+    let since = |at: Instant| now.saturating_duration_since(at);
+    let how = match member.link {
+        mesh::Link::Linked { silent_since: None, .. } => {
+            let quality = link.map(|link| link.quality.clone()).unwrap_or_default();
+            call::Link::Connected { bars: quality.bars, reason: quality.reason }
+        }
+        mesh::Link::Linked { .. }
+        | mesh::Link::Awaiting { .. }
+        | mesh::Link::Connecting { .. }
+        | mesh::Link::Waiting { .. }
+        | mesh::Link::Lost { .. } => match member.down_since {
+            Some(at) => call::Link::Reconnecting(since(at)),
+            None => call::Link::Connecting,
+        },
+    };
+    Member {
+        id: member.id,
+        name: person.name.clone(),
+        link: how,
+        is_camera_on: person.state.camera,
+        is_microphone_on: person.state.microphone,
+        hears: person.state.hears,
+        shares: person.state.screen,
+        is_hand_up: person.state.hand,
+        speaks: false,
+        level: 0.0,
+        volume: person.volume,
+        verification: None,
+    }
+}
+
+const SAMPLE: Duration = Duration::from_secs(1);
+const SAMPLES_MAX: usize = 300;

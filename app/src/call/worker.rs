@@ -1,0 +1,161 @@
+//! The worker task: carries what [`Mesh`] decides to the network, and what the network says to everyone else.
+
+mod hear;
+mod links;
+mod orders;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use farwheel_peer::signaling::{Client, IceServer, Lock, Peer, PeerId, Permission};
+use farwheel_peer::{ConnId, Event};
+use farwheel_proto::call::mesh::Mesh;
+use farwheel_proto::call::{State, Want};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::{Config, Devices, Order, Shared, Stage, lock, view};
+use crate::model::call::Command;
+pub(super) use links::Link;
+
+pub(super) async fn run(
+    config: Config,
+    shared: Arc<Shared>,
+    devices: Arc<Devices>,
+    mut orders: mpsc::Receiver<Order>,
+) {
+    let (client, mut signals) = Client::connect(config.signaling.clone());
+    // Full: the connections' own queues fill, and one that is not read for long ends. Each has some tens of events a second.
+    let (events_tx, mut events) = mpsc::channel(EVENTS_MAX);
+    devices.set_thrift(config.thrift);
+    let mut worker = Worker {
+        config,
+        shared,
+        devices,
+        client,
+        mesh: Mesh::new(rand::random()),
+        ice_servers: Vec::new(),
+        links: BTreeMap::new(),
+        events: events_tx,
+        wants: BTreeMap::new(),
+        told: State::default(),
+        room: Room::default(),
+        joined_at: None,
+        figures: view::History::default(),
+    };
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_signaling = true;
+    loop {
+        tokio::select! {
+            event = signals.recv(), if is_signaling => match event {
+                Some(event) => worker.handle_signaling(event, Instant::now()),
+                None => is_signaling = false,
+            },
+            Some((conn, event)) = events.recv() => worker.handle_event(conn, event, Instant::now()),
+            order = orders.recv() => match order {
+                Some(Order::Leave) | None => break,
+                Some(Order::Do(command)) => worker.handle_command(command, Instant::now()),
+            },
+            _ = tick.tick() => worker.handle_tick(Instant::now()),
+        }
+        worker.act(Instant::now());
+        if matches!(*lock(&worker.shared.stage), Stage::Ended(_)) {
+            break;
+        }
+    }
+    worker.leave(&mut events).await;
+}
+
+/// What the server says of the room.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    /// Since when the server is away.
+    pub(super) away_since: Option<Instant>,
+    pub(super) is_locked: bool,
+    pub(super) is_moderator: bool,
+    pub(super) knocking: Vec<Peer>,
+}
+
+struct Worker {
+    config: Config,
+    shared: Arc<Shared>,
+    devices: Arc<Devices>,
+    client: Client,
+    mesh: Mesh,
+    ice_servers: Vec<IceServer>,
+    links: BTreeMap<ConnId, Link>,
+    events: mpsc::Sender<(ConnId, Option<Event>)>,
+    /// The tiles of each member, as the window says.
+    wants: BTreeMap<PeerId, Want>,
+    told: State,
+    room: Room,
+    joined_at: Option<Instant>,
+    figures: view::History,
+}
+
+impl Worker {
+    fn handle_tick(&mut self, now: Instant) {
+        self.mesh.handle_timeout(now);
+        let state = self.devices.told();
+        if state != self.told {
+            self.told = state;
+            self.tell_state();
+        }
+        for link in self.links.values_mut() {
+            link.handle_tick(&self.shared, now);
+        }
+        self.publish(now);
+    }
+
+    /// The rights and the lock of the room, as the server tells them with the room.
+    fn handle_room(&mut self, permissions: &[Permission], lock: Lock) {
+        self.room.is_moderator = permissions.contains(&Permission::Moderate);
+        self.room.is_locked = lock == Lock::Locked;
+        self.room.away_since = None;
+        self.room.knocking.clear();
+    }
+
+    fn set_stage(&self, stage: Stage) {
+        let is_news = {
+            let mut before = lock(&self.shared.stage);
+            std::mem::replace(&mut *before, stage.clone()) != stage
+        };
+        if is_news {
+            self.shared.wake();
+        }
+    }
+
+    fn publish(&mut self, now: Instant) {
+        let Some(joined_at) = self.joined_at else { return };
+        self.figures.handle_tick(&self.links, now);
+        let parts = view::Parts {
+            config: &self.config,
+            shared: &self.shared,
+            mesh: &self.mesh,
+            links: &self.links,
+            room: &self.room,
+            lasted: now.saturating_duration_since(joined_at),
+        };
+        let call = view::call(&parts, &self.figures, now);
+        let is_news = {
+            let mut before = lock(&self.shared.view);
+            let is_news = before.members.len() != call.members.len() || before.chat.len() != call.chat.len();
+            *before = Arc::new(call);
+            is_news
+        };
+        if is_news {
+            self.shared.wake();
+        }
+    }
+
+    fn handle_command(&mut self, command: Command, now: Instant) {
+        if !self.devices.execute(&command) {
+            self.execute(command, now);
+        }
+    }
+}
+
+const EVENTS_MAX: usize = 256;
+const TICK: Duration = Duration::from_millis(50);

@@ -1,0 +1,65 @@
+//! What the window and the command line ask for.
+
+use std::time::Instant;
+
+use farwheel_peer::signaling::ModAction;
+use farwheel_proto::call::{Message, Want};
+
+use super::Worker;
+use crate::call::lock;
+use crate::model::call::{Command, Switch};
+
+impl Worker {
+    pub(super) fn execute(&mut self, command: Command, _now: Instant) {
+        match command {
+            Command::Tiles(tiles) => {
+                let want = |(id, camera, screen)| (id, Want { camera, screen });
+                self.wants = tiles.into_iter().map(want).collect();
+                self.tell_wants();
+            }
+            Command::Volume(id, volume) => {
+                if let Some(person) = lock(&self.shared.people).get_mut(id) {
+                    person.volume = volume.clamp(0.0, 2.0);
+                }
+            }
+            Command::Lock(Switch::On) => self.client.moderate(ModAction::Lock),
+            Command::Lock(Switch::Off) => self.client.moderate(ModAction::Unlock),
+            Command::Kick(peer) => self.client.moderate(ModAction::Kick { peer }),
+            Command::Admit(peer) => {
+                self.client.admit(peer);
+                self.room.knocking.retain(|one| one.id != peer);
+            }
+            Command::Deny(peer) => {
+                self.client.deny(peer);
+                self.room.knocking.retain(|one| one.id != peer);
+            }
+            Command::AskToMute(peer) if self.room.away_since.is_none() => {
+                self.client.moderate(ModAction::MuteRequest { peer });
+            }
+            Command::AskToMute(peer) => {
+                for link in self.links.values().filter(|link| link.member == peer) {
+                    link.send(&Message::MuteRequest);
+                }
+            }
+            // Before the call, after it, or the devices' business.
+            Command::Prepare(_) | Command::Dismiss | Command::Join | Command::Leave => {}
+            Command::Camera(_)
+            | Command::Voice(_)
+            | Command::TalkKey(_)
+            | Command::Use(..)
+            | Command::TestSpeaker
+            | Command::Clean(_)
+            | Command::Share(_)
+            | Command::EndShare
+            | Command::Hand(_)
+            | Command::Say(_)
+            | Command::SendFile(_)
+            | Command::TakeFile(_)
+            | Command::CancelFile(_)
+            | Command::Verify(_)
+            | Command::Record(_)
+            | Command::ExportFigures
+            | Command::DebugBundle => {}
+        }
+    }
+}
