@@ -1,7 +1,8 @@
 //! What this side shows and hears: camera, screen, microphone, speaker. They are there before a call and during one.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use farwheel_media::audio;
 use farwheel_media::capture::{self, Overlay, Spec};
 use farwheel_peer::{Call as Sources, Camera as Limits, Track};
 use farwheel_proto::call::State;
@@ -9,8 +10,9 @@ use farwheel_proto::call::layers::Thrift;
 use farwheel_proto::video::{Bitrate, Size};
 
 use super::outgoing::{Encoded, Health, Outgoing, Receiver, Setup};
+use super::sound::Sound;
 use super::{epoch, lock};
-use crate::model::call::{Command, Device, Kind, Own, Switch, Voice};
+use crate::model::call::{Cleaning, Command, Device, Kind, Own, Switch, Voice};
 use crate::render::slot::Slot;
 
 /// What to begin with.
@@ -26,8 +28,14 @@ pub struct Choices {
     pub overlay: Overlay,
     /// Whether the camera is on.
     pub is_camera_on: bool,
+    /// The microphone.
+    pub microphone: audio::Spec,
+    /// The speaker.
+    pub speaker: audio::Spec,
     /// How the microphone is used.
     pub voice: Voice,
+    /// How its sound is cleaned.
+    pub cleaning: Cleaning,
 }
 
 impl Default for Choices {
@@ -38,7 +46,10 @@ impl Default for Choices {
             fps: CAMERA_FPS,
             overlay: Overlay::None,
             is_camera_on: true,
+            microphone: audio::Spec::Default,
+            speaker: audio::Spec::Default,
             voice: Voice::On,
+            cleaning: Cleaning::default(),
         }
     }
 }
@@ -50,6 +61,7 @@ pub struct Devices {
     screen: Outgoing,
     own: Slot,
     own_screen: Slot,
+    sound: Sound,
     state: Mutex<Inner>,
 }
 
@@ -78,6 +90,7 @@ impl Devices {
             screen: start(Track::Screen, &own_screen)?,
             own,
             own_screen,
+            sound: Sound::start(choices.microphone.clone(), choices.speaker.clone(), choices.cleaning),
             state: Mutex::new(Inner {
                 choices,
                 cameras: Vec::new(),
@@ -87,6 +100,7 @@ impl Devices {
                 shared: None,
             }),
         };
+        devices.sound.set_use(lock(&devices.state).choices.voice);
         devices.look();
         devices.capture();
         Ok(devices)
@@ -103,19 +117,21 @@ impl Devices {
 
     /// What the others are told of this side.
     pub(super) fn told(&self) -> State {
+        let sound = self.sound.status();
         let state = lock(&self.state);
         State {
             camera: state.choices.is_camera_on && state.used.is_some(),
-            microphone: false,
+            microphone: state.choices.voice == Voice::On && sound.microphone.used.is_some(),
             screen: state.shared.is_some(),
             recording: state.is_recording,
-            hears: false,
+            hears: sound.speaker.used.is_some(),
             hand: state.is_hand_up,
         }
     }
 
     /// Sends pictures to these.
     pub(super) fn set_receivers(&self, camera: Vec<Receiver>, screen: Vec<Receiver>) {
+        self.sound.set_receivers(camera.iter().map(|one| Arc::clone(&one.connection)).collect());
         self.camera.set_receivers(camera);
         self.screen.set_receivers(screen);
     }
@@ -124,6 +140,12 @@ impl Devices {
     pub fn set_thrift(&self, thrift: Thrift) {
         self.camera.set_thrift(thrift);
         self.screen.set_thrift(thrift);
+        self.sound.set_thrift(thrift);
+    }
+
+    /// The sound of this side.
+    pub(super) fn sound(&self) -> &Sound {
+        &self.sound
     }
 
     /// What is encoded of the camera and of the screen.
@@ -178,7 +200,31 @@ impl Devices {
                 lock(&self.state).choices.is_camera_on = *switch == Switch::On;
                 self.capture();
             }
-            Command::Voice(voice) => lock(&self.state).choices.voice = *voice,
+            Command::Voice(voice) => {
+                lock(&self.state).choices.voice = *voice;
+                self.sound.set_use(*voice);
+            }
+            Command::TalkKey(key) => self.sound.set_key(*key),
+            Command::Clean(cleaning) => {
+                lock(&self.state).choices.cleaning = *cleaning;
+                self.sound.set_cleaning(*cleaning);
+            }
+            Command::TestSpeaker => {
+                if let Some(engine) = self.sound.engine() {
+                    engine.chime();
+                }
+            }
+            Command::Use(kind @ (Kind::Microphone | Kind::Speaker), index) => {
+                let status = self.sound.status();
+                let device = if *kind == Kind::Microphone { &status.microphone } else { &status.speaker };
+                let names = self.sound.device(device).names;
+                let (Some(engine), Some(name)) = (self.sound.engine(), names.get(*index)) else {
+                    return true;
+                };
+                // A name as lists show it, or the word of a device that is none.
+                let Ok(spec) = name.parse() else { return true };
+                if *kind == Kind::Microphone { engine.use_microphone(spec) } else { engine.use_speaker(spec) }
+            }
             Command::Hand(switch) => lock(&self.state).is_hand_up = *switch == Switch::On,
             Command::Use(Kind::Camera, index) => {
                 {
@@ -196,6 +242,7 @@ impl Devices {
 
     /// Fills in what the screens show of this side.
     pub fn fill(&self, own: &mut Own) {
+        let sound = self.sound.status();
         let state = lock(&self.state);
         let problem = match self.camera.health() {
             Health::Failed(problem) => Some(problem),
@@ -209,6 +256,11 @@ impl Devices {
             used: state.used,
             problem,
         };
+        own.microphone = self.sound.device(&sound.microphone);
+        own.speaker = self.sound.device(&sound.speaker);
+        own.level = sound.level;
+        own.speaks_while_muted = sound.speaks_while_muted;
+        own.cleaning = state.choices.cleaning;
         own.is_camera_on = state.choices.is_camera_on;
         own.voice = state.choices.voice;
         own.is_hand_up = state.is_hand_up;

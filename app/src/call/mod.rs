@@ -19,6 +19,7 @@ mod outgoing;
 mod people;
 pub mod pins;
 pub mod report;
+mod sound;
 mod view;
 mod worker;
 

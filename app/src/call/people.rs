@@ -73,7 +73,8 @@ impl People {
         let mut person = self.here.remove(&id)?;
         person.left_at = Some(now);
         let name = person.name.clone();
-        if self.gone.len() < GONE_MAX {
+        // Without a connection it was nobody, or somebody known by another id.
+        if self.gone.len() < GONE_MAX && person.connections > 0 {
             self.gone.push(person);
         }
         Some(name)

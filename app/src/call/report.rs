@@ -39,12 +39,20 @@ pub fn report(session: &Session, devices: &Devices, lasted: Duration, spent: Opt
         .collect();
     drop(people);
     let [camera, screen] = devices.encoded();
+    let sound = devices.sound().status();
+    let heard: Vec<f64> = sound.speaker.heard.iter().map(|heard| ms(heard.late)).collect();
     json!({
         "seconds": lasted.as_secs_f64(),
         "version": env!("CARGO_PKG_VERSION"),
         "members": members,
         "captured": devices.captured(),
         "encoded": { "camera": encoded(&camera), "screen": encoded(&screen) },
+        "sound": {
+            "microphone": sound.microphone.used,
+            "speaker": sound.speaker.used,
+            "mouth_to_ear_ms": heard,
+            "hiccups": sound.speaker.hiccups,
+        },
         "cpu_seconds": spent.map(|spent| spent.as_secs_f64()),
         "cpu_share": spent.map(|spent| spent.as_secs_f64() / lasted.as_secs_f64().max(0.001)),
         "memory_kib": memory_kib(),
@@ -64,6 +72,8 @@ fn picture(figures: &mut Figures, now: Instant) -> Value {
     value["decoded"] = json!(summary.totals.decoded);
     value["broken"] = json!(summary.totals.broken);
     value["bytes"] = json!(summary.totals.bytes);
+    let decode = summary.rows.iter().find(|(name, _)| *name == "Decode");
+    value["decode_ms"] = json!(decode.map(|(_, took)| ms(took.mean)));
     value["size"] = json!(size);
     value["fps_last_second"] = json!(figures.fps(now));
     value

@@ -60,6 +60,8 @@ pub(super) fn call(parts: &Parts<'_>, history: &History, now: Instant) -> Call {
         .mesh
         .members()
         .iter()
+        // Who has just come is shown with its first word: it may be somebody known by another id.
+        .filter(|member| member.was_linked || !matches!(member.link, mesh::Link::Awaiting { .. }))
         .filter_map(|member| {
             let person = people.get(member.id)?;
             let link = member.link.conn().and_then(|conn| parts.links.get(&conn));
@@ -107,6 +109,7 @@ fn member(member: &mesh::Member, person: &Person, link: Option<&Link>, now: Inst
             None => call::Link::Connecting,
         },
     };
+    let sound = link.and_then(Link::sound);
     Member {
         id: member.id,
         name: person.name.clone(),
@@ -116,8 +119,8 @@ fn member(member: &mesh::Member, person: &Person, link: Option<&Link>, now: Inst
         hears: person.state.hears,
         shares: person.state.screen,
         is_hand_up: person.state.hand,
-        speaks: false,
-        level: 0.0,
+        speaks: sound.is_some_and(|sound| sound.speaks),
+        level: sound.map_or(0.0, |sound| sound.level),
         volume: person.volume,
         verification: None,
     }

@@ -12,6 +12,7 @@ use farwheel_peer::signaling::{Client, IceServer, Lock, Peer, PeerId, Permission
 use farwheel_peer::{ConnId, Event};
 use farwheel_proto::call::mesh::Mesh;
 use farwheel_proto::call::{State, Want};
+use farwheel_proto::sound::Active;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
@@ -43,6 +44,8 @@ pub(super) async fn run(
         room: Room::default(),
         joined_at: None,
         figures: view::History::default(),
+        loss_told_at: None,
+        active: Active::default(),
     };
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -93,6 +96,8 @@ struct Worker {
     room: Room,
     joined_at: Option<Instant>,
     figures: view::History,
+    loss_told_at: Option<Instant>,
+    active: Active<PeerId>,
 }
 
 impl Worker {
@@ -106,7 +111,19 @@ impl Worker {
         for link in self.links.values_mut() {
             link.handle_tick(&self.shared, now);
         }
+        self.tell_loss(now);
         self.publish(now);
+    }
+
+    /// The encoder expects the loss of the worst link.
+    fn tell_loss(&mut self, now: Instant) {
+        if self.loss_told_at.is_some_and(|at| now.saturating_duration_since(at) < LOSS_EVERY) {
+            return;
+        }
+        self.loss_told_at = Some(now);
+        if let Some(engine) = self.devices.sound().engine() {
+            engine.set_loss(self.links.values().map(Link::loss_out).fold(0.0, f32::max));
+        }
     }
 
     /// The rights and the lock of the room, as the server tells them with the room.
@@ -138,7 +155,9 @@ impl Worker {
             room: &self.room,
             lasted: now.saturating_duration_since(joined_at),
         };
-        let call = view::call(&parts, &self.figures, now);
+        let mut call = view::call(&parts, &self.figures, now);
+        let levels = call.members.iter().map(|member| (member.id, member.level, member.speaks));
+        call.active = self.active.handle_levels(levels, now);
         let is_news = {
             let mut before = lock(&self.shared.view);
             let is_news = before.members.len() != call.members.len() || before.chat.len() != call.chat.len();
@@ -158,4 +177,5 @@ impl Worker {
 }
 
 const EVENTS_MAX: usize = 256;
+const LOSS_EVERY: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(50);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use farwheel_media::audio;
 use farwheel_media::capture::{Overlay, Spec};
 use farwheel_peer::signaling::{self, PeerId, Place, Role, RoomName};
 use farwheel_peer::{Bind, CandidatePolicy};
@@ -57,6 +58,12 @@ pub(super) struct Call {
     /// Pictures a second of the camera.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=60))]
     fps: u32,
+    /// The microphone: default, none, test, wav:FILE, loop:FILE or a device's name.
+    #[arg(long, value_name = "DEVICE", default_value = "default")]
+    microphone: audio::Spec,
+    /// The speaker: default, none, test, wav:FILE or a device's name.
+    #[arg(long, value_name = "DEVICE", default_value = "default")]
+    speaker: audio::Spec,
     /// How picture ages are measured.
     #[arg(long, value_enum, default_value_t)]
     pub(super) measure: Measure,
@@ -130,6 +137,8 @@ impl Call {
             fps: self.fps,
             overlay,
             is_camera_on: !is_none,
+            microphone: self.microphone.clone(),
+            speaker: self.speaker.clone(),
             ..Choices::default()
         })
     }

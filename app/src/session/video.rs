@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use farwheel_media::audio::Voice;
 use farwheel_media::decode::{self, Decoder};
 use farwheel_media::slot::Taken;
 use farwheel_media::strip::{self, Stamp};
@@ -11,7 +12,9 @@ use farwheel_media::test_picture::TestPicture;
 use farwheel_media::{self as media, VideoFrame};
 use farwheel_peer::{Channel, Connection, Frames, Track};
 use farwheel_proto::clock::ClockSync;
-use farwheel_proto::video::{EncodedFrame, Size};
+use farwheel_proto::sound::Lips;
+use farwheel_proto::video::{EncodedFrame, MediaTime, Size};
+use tokio::sync::mpsc;
 
 use super::figures::{Decoded, Figures};
 use super::hands::{self, lock};
@@ -42,6 +45,8 @@ pub enum Strip {
 pub(crate) struct Setup {
     pub(crate) track: Track,
     pub(crate) slot: Slot,
+    /// Whose sound the pictures wait for, if they do.
+    pub(crate) voice: Option<Arc<Voice>>,
     pub(crate) figures: Arc<Mutex<Figures>>,
     pub(crate) clock: Arc<Mutex<ClockSync>>,
     pub(crate) hands: Option<Arc<hands::Shared>>,
@@ -53,11 +58,12 @@ pub(crate) struct Setup {
 
 /// Starts the thread; it ends when the connection's pictures do.
 pub(crate) fn spawn(mut frames: Frames, connection: Weak<Connection>, setup: Setup) -> std::io::Result<()> {
+    let mut lips = setup.voice.clone().map(|voice| Mouth::start(voice, &setup));
     std::thread::Builder::new().name("decode".into()).spawn(move || {
         let mut decoder = Decoder::new(decode::Config::default());
         let mut teller = Teller::default();
         while let Some(frame) = frames.blocking_recv() {
-            setup.decode(&mut decoder, &mut teller, &frame, &connection);
+            setup.decode(&mut decoder, &mut teller, &mut lips, &frame, &connection);
             setup.tell(&decoder, &mut teller, &connection);
         }
     })?;
@@ -69,6 +75,7 @@ impl Setup {
         &self,
         decoder: &mut Decoder,
         teller: &mut Teller,
+        mouth: &mut Option<Mouth>,
         frame: &EncodedFrame,
         connection: &Weak<Connection>,
     ) {
@@ -107,7 +114,7 @@ impl Setup {
                         size: picture.frame.size,
                         bytes: frame.data.len(),
                     });
-                    if self.shown == Shown::WhenDecoded {
+                    if self.shown == Shown::WhenDecoded && mouth.is_none() {
                         figures.handle_shown(id, decoded_at);
                     }
                 }
@@ -116,7 +123,11 @@ impl Setup {
                 {
                     hands.sender().handle_picture(id, decoded_at);
                 }
-                self.slot.put(Picture { id, frame: picture.frame, decoded_at });
+                let picture = Picture { id, frame: picture.frame, decoded_at };
+                match mouth {
+                    Some(mouth) => mouth.show(picture, frame.media_time, decoded_at),
+                    None => self.slot.put(picture),
+                }
             }
             Err(e) => {
                 tracing::debug!(error = %e, bytes = frame.data.len(), "picture not decoded");
@@ -155,6 +166,42 @@ impl Setup {
         (age < AGE_MAX).then(|| captured.min(frame.arrived_at))
     }
 }
+
+/// Shows pictures when their sound is heard; decoding goes on meanwhile.
+struct Mouth {
+    voice: Arc<Voice>,
+    lips: Lips,
+    // Full: 16 wait, half a second of them; the newest is left out, and those behind it are shown in time.
+    waiting: mpsc::Sender<(Instant, Picture)>,
+}
+
+impl Mouth {
+    /// Starts the task that shows; it ends with this.
+    fn start(voice: Arc<Voice>, setup: &Setup) -> Self {
+        let (waiting, mut due) = mpsc::channel::<(Instant, Picture)>(HELD_MAX);
+        let (slot, figures, shown) = (setup.slot.clone(), Arc::clone(&setup.figures), setup.shown);
+        tokio::spawn(async move {
+            while let Some((at, picture)) = due.recv().await {
+                tokio::time::sleep_until(at.into()).await;
+                if shown == Shown::WhenDecoded {
+                    lock(&figures).handle_shown(picture.id, Instant::now());
+                }
+                slot.put(picture);
+            }
+        });
+        Self { voice, lips: Lips::default(), waiting }
+    }
+
+    fn show(&mut self, picture: Picture, captured: MediaTime, now: Instant) {
+        let hold = self.lips.handle_picture(captured, self.voice.status().heard, now);
+        self.voice.set_extra(self.lips.extra());
+        if self.waiting.try_send((now + hold, picture)).is_err() {
+            tracing::debug!("picture left out: too many wait for their sound");
+        }
+    }
+}
+
+const HELD_MAX: usize = 16;
 
 /// Compares stamped pictures with what was captured, once a second, on a thread of its own: `measure`. `camera` tells the
 /// size of the camera's pictures: where the link is narrow the robot sends smaller ones.

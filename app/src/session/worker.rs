@@ -241,6 +241,7 @@ impl Worker {
         let connection = Arc::new(connection);
         let setup = video::Setup {
             track: Track::Camera,
+            voice: None,
             slot: self.slot.clone(),
             figures: Arc::clone(&self.shared.figures),
             clock: Arc::clone(&self.shared.clock),

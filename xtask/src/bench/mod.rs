@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: the figures of docs/MEASUREMENTS.md, beside peers measured on the same machine in the same run.
 
+mod call;
 mod link;
 mod loopback;
 mod lte;
@@ -22,6 +23,8 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Which {
+    /// Picture age and processor time of calls of two and of four.
+    Call(call::Args),
     /// Frame delay and picture age over loopback, beside GStreamer and Chromium.
     Loopback(loopback::Args),
     /// Picture age over cellular links in real time, beside Chromium, GStreamer and aiortc; needs root.
@@ -40,6 +43,7 @@ enum Which {
 /// If a part can't be had or ends too early.
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.which {
+        Which::Call(args) => call::run(args),
         Which::Loopback(args) => loopback::run(args),
         Which::Lte(args) => lte::run(args),
         Which::Link(args) => link::run(args),

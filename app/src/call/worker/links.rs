@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use farwheel_media::audio::{Voice, VoiceStatus};
 use farwheel_media::slot;
 use farwheel_peer::signaling::PeerId;
 use farwheel_peer::{
-    Channel, ConnId, Connection, Event, Failure, Initiative, LinkState, Manners, Media, SendError, Stats,
+    Channel, ConnId, Connection, Event, Failure, Initiative, LinkState, Manners, Media, SendError, Sounds, Stats,
     Track,
 };
 use farwheel_proto::call::mesh::{self, Command, LinkChange};
@@ -38,6 +39,7 @@ pub(in crate::call) struct Link {
     pub(in crate::call) want: Want,
     is_up: bool,
     silent_since: Option<Instant>,
+    voice: Option<Arc<Voice>>,
     told: Option<Want>,
     judge: Judge,
     pub(in crate::call) quality: Quality,
@@ -49,6 +51,23 @@ impl Link {
     /// Whether it stands, or stood a moment ago.
     pub(in crate::call) fn is_up(&self) -> bool {
         self.is_up
+    }
+
+    /// What is known of the other side's sound.
+    pub(in crate::call) fn sound(&self) -> Option<VoiceStatus> {
+        self.voice.as_ref().map(|voice| voice.status())
+    }
+
+    /// Plays the other side so loud.
+    pub(super) fn set_volume(&self, volume: f32) {
+        if let Some(voice) = &self.voice {
+            voice.set_volume(volume);
+        }
+    }
+
+    /// Of what is sent there, how much does not arrive, [0, 1].
+    pub(super) fn loss_out(&self) -> f32 {
+        self.sampled.as_ref().map_or(0.0, |(_, stats)| f32::from(stats.sound.loss_permille) / 1e3)
     }
 
     /// Sends a message on the reliable channel.
@@ -107,7 +126,7 @@ impl Link {
             sent_kbps: (stats.bitrate_out / 1e3) as f32,
             received_kbps: (stats.bitrate_in / 1e3) as f32,
             loss: share(lost, came),
-            playout: None,
+            playout: self.sound().map(|sound| sound.waits),
             picture_age: age,
             picture: size.map(|size| farwheel_proto::call::Tile {
                 width: size.width.min(u32::from(u16::MAX)) as u16,
@@ -221,14 +240,19 @@ impl Worker {
         config.initiative = initiative;
         let (connection, events, incoming) = Connection::open(config);
         let connection = Arc::new(connection);
-        let (camera, screen, clock) = {
+        let (camera, screen, clock, volume) = {
             let mut people = lock(&self.shared.people);
             people.come(member, None, self.config.left_out, now);
             let person = people.get_mut(member).expect("it has just come");
             // The other side may be another process now.
             *lock(&person.clock) = ClockSync::new(epoch());
-            (Arc::clone(&person.camera), Arc::clone(&person.screen), Arc::clone(&person.clock))
+            (Arc::clone(&person.camera), Arc::clone(&person.screen), Arc::clone(&person.clock), person.volume)
         };
+        let voice = self.devices.sound().voice().map(Arc::new);
+        if let Some(voice) = &voice {
+            voice.set_volume(volume);
+            tokio::spawn(listen(incoming.sound, Arc::clone(voice)));
+        }
         let tracks = [
             (Track::Camera, incoming.camera, camera, Source::Camera(member)),
             (Track::Screen, incoming.screen, screen, Source::Screen(member)),
@@ -237,6 +261,7 @@ impl Worker {
             let setup = video::Setup {
                 track,
                 slot: self.shared.slot(source),
+                voice: voice.clone().filter(|_| track == Track::Camera),
                 figures,
                 clock: Arc::clone(&clock),
                 hands: None,
@@ -259,6 +284,7 @@ impl Worker {
             want: Want::default(),
             is_up: false,
             silent_since: None,
+            voice,
             told: None,
             judge: Judge::default(),
             quality: Quality::default(),
@@ -446,6 +472,13 @@ impl Worker {
         self.client.leave();
         // The close frame is written by the client's task.
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Plays what comes, until the connection ends.
+async fn listen(mut sounds: Sounds, voice: Arc<Voice>) {
+    while let Some(packet) = sounds.recv().await {
+        voice.push(packet);
     }
 }
 

@@ -21,6 +21,9 @@ impl Worker {
                 if let Some(person) = lock(&self.shared.people).get_mut(id) {
                     person.volume = volume.clamp(0.0, 2.0);
                 }
+                for link in self.links.values().filter(|link| link.member == id) {
+                    link.set_volume(volume.clamp(0.0, 2.0));
+                }
             }
             Command::Lock(Switch::On) => self.client.moderate(ModAction::Lock),
             Command::Lock(Switch::Off) => self.client.moderate(ModAction::Unlock),

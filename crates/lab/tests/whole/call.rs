@@ -166,7 +166,20 @@ impl Scene {
     fn caller(&self, url: &str, name: &str, more: &[String]) -> Program {
         let mut command = self.command("farwheel");
         command.args(["call", "r", "--server", url, "--loopback", "--name", name, "--headless"]);
-        command.args(["--camera", "test", "--size", "320x180", "--tile", "320x180", "--left-out", "0"]);
+        command.args([
+            "--camera",
+            "test",
+            "--size",
+            "320x180",
+            "--tile",
+            "320x180",
+            "--left-out",
+            "0",
+            "--microphone",
+            "test",
+            "--speaker",
+            "test",
+        ]);
         command.arg("--report").arg(self.report(name)).args(more);
         Program::start(command)
     }
