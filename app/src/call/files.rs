@@ -54,7 +54,7 @@ pub struct Files {
     // A few for each input; drained by the owner.
     outputs: VecDeque<Output>,
     // Full at SHOWN_MAX: the oldest line leaves.
-    shown: VecDeque<Shown>,
+    shown: VecDeque<(Shown, Instant)>,
     /// Id of the oldest line.
     first_id: u64,
     /// Where received files lie, and why some could not be.
@@ -296,7 +296,7 @@ impl Files {
     pub fn view(&self, now: Instant, name: impl Fn(PeerId) -> String) -> Vec<model::File> {
         let sent: BTreeMap<u64, _> = self.outbox.files(now).map(|file| (file.key, file)).collect();
         let received: BTreeMap<u64, _> = self.inbox.files(now).map(|file| (file.key, file)).collect();
-        let line = |(id, shown): (usize, &Shown)| {
+        let line = |(id, (shown, at)): (usize, &(Shown, Instant))| {
             let end = self.ends.get(shown);
             let (from, file_name, size, progress) = match shown {
                 Shown::In(key) => {
@@ -312,20 +312,21 @@ impl Files {
                     (None, String::new(), 0, model::Progress::Failed(reason))
                 }
             };
-            Some(model::File { id: self.first_id + id as u64, from, name: file_name, size, progress })
+            let (id, ago) = (self.first_id + id as u64, now.saturating_duration_since(*at));
+            Some(model::File { id, from, ago, name: file_name, size, progress })
         };
         self.shown.iter().enumerate().filter_map(line).collect()
     }
 
     fn find(&self, id: u64) -> Option<Shown> {
-        self.shown.get(usize::try_from(id.checked_sub(self.first_id)?).ok()?).copied()
+        self.shown.get(usize::try_from(id.checked_sub(self.first_id)?).ok()?).map(|(shown, _)| *shown)
     }
 
     fn show(&mut self, shown: Shown) {
-        self.shown.push_back(shown);
+        self.shown.push_back((shown, Instant::now()));
         if self.shown.len() > SHOWN_MAX {
             self.first_id += 1;
-            if let Some(oldest) = self.shown.pop_front() {
+            if let Some((oldest, _)) = self.shown.pop_front() {
                 self.ends.remove(&oldest);
             }
         }
