@@ -8,6 +8,7 @@ use farwheel_peer::signaling::{self, Place, Role, RoomName};
 use farwheel_peer::{Bind, CandidatePolicy};
 use farwheel_proto::call::layers::Thrift;
 
+use super::files;
 use super::{Choices, Config, Devices, Session, Stage, Tiles};
 use crate::model::call::{Command, Own, Phase, PreJoin, Source, Target};
 use crate::model::connect::{Field, Problem};
@@ -201,11 +202,22 @@ impl Desk {
             left_out: LEFT_OUT,
             tiles: Tiles::Told,
             thrift: self.options.thrift,
+            files: files::Config { folder: files_folder(), limit: FILE_MAX, offers: files::Offers::Ask },
         };
         here.session = Some(Session::start(runtime.clone(), config, Arc::clone(&here.devices)));
         self.tell_wake();
     }
 }
+
+/// Where received files go.
+pub(crate) fn files_folder() -> PathBuf {
+    directories::UserDirs::new()
+        .and_then(|dirs| dirs.download_dir().map(|dir| dir.join("Farwheel")))
+        .unwrap_or_else(|| PathBuf::from("."))
+}
+
+/// Largest file that is taken, in bytes: 2 GB.
+pub(crate) const FILE_MAX: u64 = 2_000_000_000;
 
 /// The first pictures of somebody are as old as the connection is slow to be made.
 const LEFT_OUT: Duration = Duration::from_secs(3);

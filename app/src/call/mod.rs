@@ -61,6 +61,8 @@ pub struct Config {
     pub tiles: Tiles,
     /// How much data may be spent.
     pub thrift: Thrift,
+    /// How files are handled.
+    pub files: files::Config,
 }
 
 /// How large the others' pictures are shown.

@@ -8,7 +8,7 @@ use farwheel_peer::ConnId;
 use farwheel_proto::call::mesh::{self, Mesh};
 
 use super::people::Person;
-use super::worker::{Link, Room};
+use super::worker::{Link, Room, Talk};
 use super::{Config, Shared, lock};
 use crate::model::call::{self, Call, Figures, Member, Server, Target};
 use crate::model::invitation;
@@ -20,6 +20,7 @@ pub(super) struct Parts<'a> {
     pub(super) mesh: &'a Mesh,
     pub(super) links: &'a BTreeMap<ConnId, Link>,
     pub(super) room: &'a Room,
+    pub(super) talk: &'a Talk,
     pub(super) lasted: Duration,
 }
 
@@ -87,6 +88,13 @@ pub(super) fn call(parts: &Parts<'_>, history: &History, now: Instant) -> Call {
             .iter()
             .map(|peer| (peer.id, peer.name.clone().unwrap_or_else(|| "Somebody".to_owned())))
             .collect(),
+        chat: parts.talk.lines(),
+        files: match &parts.talk.files {
+            Some(files) => files.view(now, |id| {
+                people.get(id).map_or_else(|| "Somebody".to_owned(), |person| person.name.clone())
+            }),
+            None => Vec::new(),
+        },
         figures: history.samples().to_vec(),
         members,
         ..Call::default()

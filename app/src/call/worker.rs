@@ -3,6 +3,7 @@
 mod hear;
 mod links;
 mod orders;
+mod talk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::time::MissedTickBehavior;
 use super::{Config, Devices, Order, Shared, Stage, lock, view};
 use crate::model::call::Command;
 pub(super) use links::Link;
+pub(super) use talk::Talk;
 
 pub(super) async fn run(
     config: Config,
@@ -30,6 +32,7 @@ pub(super) async fn run(
     // Full: the connections' own queues fill, and one that is not read for long ends. Each has some tens of events a second.
     let (events_tx, mut events) = mpsc::channel(EVENTS_MAX);
     devices.set_thrift(config.thrift);
+    let talk = Talk::new(&config);
     let mut worker = Worker {
         config,
         shared,
@@ -44,9 +47,11 @@ pub(super) async fn run(
         room: Room::default(),
         joined_at: None,
         figures: view::History::default(),
+        talk,
         loss_told_at: None,
         active: Active::default(),
     };
+    let mut done = worker.start_files();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_signaling = true;
@@ -61,6 +66,7 @@ pub(super) async fn run(
                 Some(Order::Leave) | None => break,
                 Some(Order::Do(command)) => worker.handle_command(command, Instant::now()),
             },
+            Some(result) = done.recv() => worker.handle_done(result, Instant::now()),
             _ = tick.tick() => worker.handle_tick(Instant::now()),
         }
         worker.act(Instant::now());
@@ -96,6 +102,7 @@ struct Worker {
     room: Room,
     joined_at: Option<Instant>,
     figures: view::History,
+    talk: Talk,
     loss_told_at: Option<Instant>,
     active: Active<PeerId>,
 }
@@ -111,6 +118,7 @@ impl Worker {
         for link in self.links.values_mut() {
             link.handle_tick(&self.shared, now);
         }
+        self.feed_files();
         self.tell_loss(now);
         self.publish(now);
     }
@@ -153,6 +161,7 @@ impl Worker {
             mesh: &self.mesh,
             links: &self.links,
             room: &self.room,
+            talk: &self.talk,
             lasted: now.saturating_duration_since(joined_at),
         };
         let mut call = view::call(&parts, &self.figures, now);

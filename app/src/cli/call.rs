@@ -16,8 +16,9 @@ use farwheel_proto::video::Size;
 
 use super::signals::Stop;
 use super::{Exit, Measure, parse_size, stats, window};
+use crate::call::files;
 use crate::call::{self, Choices, Devices, Session, Stage, Tiles};
-use crate::model::call::{Command, Link, Server, Target};
+use crate::model::call::{self as model, Command, Link, Progress, Server, Target};
 use crate::model::connect::Problem;
 use crate::model::invitation;
 use crate::session::Runtime;
@@ -82,6 +83,15 @@ pub(super) struct Call {
     /// Without a window: leave so many seconds at the start out of the figures.
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0, requires = "headless")]
     left_out: f64,
+    /// Without a window: write this to all once somebody is there.
+    #[arg(long, value_name = "TEXT", requires = "headless")]
+    say: Option<String>,
+    /// Without a window: send this file to all once somebody is there.
+    #[arg(long, value_name = "FILE", requires = "headless")]
+    send: Option<PathBuf>,
+    /// Without a window: take every file that is offered, into this folder.
+    #[arg(long, value_name = "FOLDER", requires = "headless")]
+    accept_files: Option<PathBuf>,
     /// Without a window, as a moderator: let in whoever knocks, or turn them away.
     #[arg(long, value_enum, value_name = "WHAT", requires = "headless")]
     knocks: Option<Knocks>,
@@ -167,6 +177,14 @@ impl Call {
                 screen: Tile { width: 1920, height: 1080 },
             },
             thrift: self.thrift(),
+            files: files::Config {
+                folder: self.accept_files.clone().unwrap_or_else(call::desk::files_folder),
+                limit: call::desk::FILE_MAX,
+                offers: match self.accept_files {
+                    Some(_) => files::Offers::Take,
+                    None => files::Offers::Ask,
+                },
+            },
         })
     }
 }
@@ -201,6 +219,10 @@ struct Attendant<'a> {
     said: BTreeMap<PeerId, (String, &'static str)>,
     /// Those who knocked and have their answer.
     answered: BTreeSet<PeerId>,
+    /// Lines of the chat and files that were told of.
+    lines: usize,
+    files: BTreeMap<u64, &'static str>,
+    has_spoken: bool,
     is_in: bool,
     is_away: bool,
     is_locked: bool,
@@ -217,6 +239,9 @@ impl<'a> Attendant<'a> {
             said: BTreeMap::new(),
             answered: BTreeSet::new(),
             is_in: false,
+            lines: 0,
+            files: BTreeMap::new(),
+            has_spoken: false,
             is_away: false,
             is_locked: false,
         }
@@ -288,6 +313,7 @@ impl<'a> Attendant<'a> {
             self.say(&format!("{word} {name}"));
             self.session.execute(command);
         }
+        self.follow_talk(&view);
         let mut said = BTreeMap::new();
         for member in &view.members {
             let how = match member.link {
@@ -305,6 +331,37 @@ impl<'a> Attendant<'a> {
             // Somebody whose id has changed is among those who are here.
             if !self.said.values().any(|(other, _)| *other == name) {
                 self.say(&format!("{name} has left"));
+            }
+        }
+    }
+
+    /// Tells of what is written and sent, and writes and sends what the arguments say.
+    fn follow_talk(&mut self, view: &model::Call) {
+        let is_somebody_here =
+            view.members.iter().any(|member| matches!(member.link, Link::Connected { .. }));
+        if is_somebody_here && !std::mem::replace(&mut self.has_spoken, true) {
+            if let Some(text) = &self.args.say {
+                self.session.execute(Command::Say(text.clone()));
+            }
+            if let Some(path) = &self.args.send {
+                self.session.execute(Command::SendFile(path.clone()));
+            }
+        }
+        for line in view.chat.get(self.lines..).unwrap_or_default() {
+            let from = line.from.as_deref().unwrap_or("you");
+            self.say(&format!("{from}: {}", line.text));
+        }
+        self.lines = view.chat.len();
+        for file in &view.files {
+            let how = match &file.progress {
+                Progress::Offered => "is offered",
+                Progress::Running(..) => "is on its way",
+                Progress::Paused(_) => "waits for the link",
+                Progress::Done(_) => "is there",
+                Progress::Failed(_) => "has failed",
+            };
+            if self.files.insert(file.id, how) != Some(how) {
+                self.say(&format!("{} {how}", file.name));
             }
         }
     }

@@ -41,7 +41,7 @@ pub enum Strip {
 }
 
 /// What the thread needs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Setup {
     pub(crate) track: Track,
     pub(crate) slot: Slot,

@@ -296,6 +296,14 @@ impl Connection {
         is_proved.then(|| self.shared.fingerprints().clone()).flatten()
     }
 
+    /// How many messages [`send`](Self::send) would take on the channel of files now; zero while it is not open.
+    pub fn file_places(&self) -> usize {
+        if !self.shared.channels_open.load(Ordering::Acquire) {
+            return 0;
+        }
+        self.shared.messages().room_for_pieces()
+    }
+
     /// Waits until there is room for a piece of a file; at once where there is.
     ///
     /// # Errors

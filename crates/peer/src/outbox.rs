@@ -90,6 +90,11 @@ impl Messages {
         newest
     }
 
+    /// How many more pieces of files would be taken.
+    pub(crate) fn room_for_pieces(&self) -> usize {
+        PIECES_MAX.saturating_sub(self.file.len())
+    }
+
     /// Whether another piece of a file would be taken.
     pub(crate) fn has_room_for_piece(&self) -> bool {
         self.file.len() < PIECES_MAX

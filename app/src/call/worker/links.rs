@@ -9,8 +9,8 @@ use farwheel_media::audio::{Voice, VoiceStatus};
 use farwheel_media::slot;
 use farwheel_peer::signaling::PeerId;
 use farwheel_peer::{
-    Channel, ConnId, Connection, Event, Failure, Initiative, LinkState, Manners, Media, SendError, Sounds, Stats,
-    Track,
+    Channel, ConnId, Connection, Event, Failure, Initiative, LinkState, Manners, Media, SendError, Sounds,
+    Stats, Track,
 };
 use farwheel_proto::call::mesh::{self, Command, LinkChange};
 use farwheel_proto::call::quality::{self, Judge, Quality};
@@ -180,6 +180,7 @@ impl Worker {
                 Command::Gone(id) => {
                     let name = lock(&self.shared.people).go(id, now);
                     self.wants.remove(&id);
+                    self.end_talk(id);
                     let mut slots = lock(&self.shared.slots);
                     slots.remove(&Source::Camera(id));
                     slots.remove(&Source::Screen(id));
@@ -205,6 +206,7 @@ impl Worker {
         for link in self.links.values_mut().filter(|link| link.member == from) {
             link.member = to;
         }
+        self.rename_talk(from, to);
         let mut slots = lock(&self.shared.slots);
         for (old, new) in
             [(Source::Camera(from), Source::Camera(to)), (Source::Screen(from), Source::Screen(to))]
@@ -296,6 +298,7 @@ impl Worker {
 
     fn close(&mut self, conn: ConnId) {
         if let Some(link) = self.links.remove(&conn) {
+            self.pause_talk(link.member);
             self.client.send(link.member, farwheel_peer::Signal::bye(conn));
             tokio::spawn(async move { link.connection.close().await });
         }
@@ -316,7 +319,14 @@ impl Worker {
                 Ok(None) => {}
                 Err(error) => tracing::debug!(%error, "message not understood"),
             },
-            Some(Event::Message { channel: Channel::Control | Channel::File, .. }) => {}
+            Some(Event::Message { channel: Channel::File, data }) => {
+                let from = link.member;
+                if let Some(files) = &mut self.talk.files {
+                    files.handle_chunk(from, data);
+                }
+                self.carry_talk();
+            }
+            Some(Event::Message { channel: Channel::Control, .. }) => {}
         }
     }
 
@@ -335,6 +345,7 @@ impl Worker {
                     let link = &self.links[&conn];
                     link.send(&self.hello());
                     link.send(&Message::State(self.told));
+                    self.begin_talk(conn);
                 }
                 LinkChange::Connected
             }
@@ -387,6 +398,21 @@ impl Worker {
                 self.handle_mute_request(from);
             }
             Message::Goodbye => self.mesh.handle_goodbye(conn),
+            Message::Verify(_) => {}
+            Message::Chat(message) => {
+                let from = link.member;
+                if self.talk.chat.handle_message(from, message) > 0 {
+                    self.shared.wake();
+                }
+                self.carry_talk();
+            }
+            Message::File(message) => {
+                let from = link.member;
+                if let Some(files) = &mut self.talk.files {
+                    files.handle_message(from, &message, now);
+                }
+                self.carry_talk();
+            }
         }
         self.act(now);
     }

@@ -10,7 +10,7 @@ use crate::call::lock;
 use crate::model::call::{Command, Switch};
 
 impl Worker {
-    pub(super) fn execute(&mut self, command: Command, _now: Instant) {
+    pub(super) fn execute(&mut self, command: Command, now: Instant) {
         match command {
             Command::Tiles(tiles) => {
                 let want = |(id, camera, screen)| (id, Want { camera, screen });
@@ -44,6 +44,25 @@ impl Worker {
                     link.send(&Message::MuteRequest);
                 }
             }
+            Command::Say(text) => self.say(&text),
+            Command::SendFile(path) => {
+                if let Some(files) = &mut self.talk.files {
+                    files.send(path);
+                }
+                self.carry_talk();
+            }
+            Command::TakeFile(id) => {
+                if let Some(files) = &mut self.talk.files {
+                    files.take(id, now);
+                }
+                self.carry_talk();
+            }
+            Command::CancelFile(id) => {
+                if let Some(files) = &mut self.talk.files {
+                    files.cancel(id);
+                }
+                self.carry_talk();
+            }
             // Before the call, after it, or the devices' business.
             Command::Prepare(_) | Command::Dismiss | Command::Join | Command::Leave => {}
             Command::Camera(_)
@@ -55,10 +74,6 @@ impl Worker {
             | Command::Share(_)
             | Command::EndShare
             | Command::Hand(_)
-            | Command::Say(_)
-            | Command::SendFile(_)
-            | Command::TakeFile(_)
-            | Command::CancelFile(_)
             | Command::Verify(_)
             | Command::Record(_)
             | Command::ExportFigures
