@@ -9,6 +9,7 @@ mod nat;
 mod peers;
 mod report;
 mod road;
+mod sound;
 mod virtual_time;
 
 use anyhow::Result;
@@ -33,6 +34,8 @@ enum Which {
     Link(link::Args),
     /// Picture age over cellular links in virtual time, beside the age that no sender can beat.
     Virtual(virtual_time::Args),
+    /// Sound from mouth to ear, under jitter and loss, and echo in a simulated room.
+    Sound(sound::Args),
     /// Time to the first picture behind every pair of NATs; as root.
     Nat(nat::Args),
 }
@@ -48,6 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Which::Lte(args) => lte::run(args),
         Which::Link(args) => link::run(args),
         Which::Virtual(args) => virtual_time::run(args),
+        Which::Sound(args) => sound::run(args),
         Which::Nat(args) => nat::run(args),
     }
 }

@@ -18,6 +18,7 @@ mod console;
 )]
 mod device;
 mod engine;
+pub mod figures;
 mod marks;
 mod spec;
 mod voice;
