@@ -62,13 +62,16 @@ pub struct Files {
     /// Files that the user asked to send, whose size is not known yet.
     opening: BTreeSet<u64>,
     next_job: u64,
+    next_link: u64,
     /// Files of the disk by what the outbox calls them.
     sources: BTreeMap<u64, u64>,
 }
 
 /// How much a peer's channel takes now, and how much of that is being read.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Room {
+    /// Another number each time the link comes up: what was read for the link before is of no use.
+    link: u64,
     bytes: usize,
     reading: usize,
 }
@@ -119,6 +122,7 @@ impl Files {
             ends: BTreeMap::new(),
             opening: BTreeSet::new(),
             next_job: 0,
+            next_link: 0,
             sources: BTreeMap::new(),
         };
         Ok((files, receiver))
@@ -160,7 +164,8 @@ impl Files {
 
     /// A peer's channels are open, or open again.
     pub fn handle_up(&mut self, peer: PeerId) {
-        self.up.insert(peer, Room::default());
+        self.next_link += 1;
+        self.up.insert(peer, Room { link: self.next_link, bytes: 0, reading: 0 });
         self.outbox.handle_up(peer);
         self.work();
     }
@@ -168,6 +173,9 @@ impl Files {
     /// A peer's connection is lost; it may come back.
     pub fn handle_down(&mut self, peer: PeerId) {
         self.up.remove(&peer);
+        // A link that comes back begins with an offer and is asked for the rest.
+        let is_for = |to: &PeerId| *to == peer;
+        self.outputs.retain(|output| !matches!(output, Output::Message(to, _) | Output::Chunk(to, _) if is_for(to)));
         self.outbox.handle_down(peer);
         self.inbox.handle_down(peer);
         self.work();
@@ -181,9 +189,18 @@ impl Files {
         self.work();
     }
 
-    /// A peer came back under another id; its channels come up afterwards.
+    /// A peer has another id now; its link stands, or is down as before.
     pub fn handle_renamed(&mut self, old: PeerId, new: PeerId) {
-        self.handle_down(old);
+        if let Some(room) = self.up.remove(&old) {
+            self.up.insert(new, room);
+        }
+        for output in &mut self.outputs {
+            if let Output::Message(to, _) | Output::Chunk(to, _) = output
+                && *to == old
+            {
+                *to = new;
+            }
+        }
         self.outbox.handle_renamed(old, new);
         self.inbox.handle_renamed(old, new);
     }
@@ -199,7 +216,7 @@ impl Files {
             let Some(read) = (free > 0).then(|| self.outbox.poll_read(peer, free)).flatten() else { return };
             let Some(source) = self.sources.get(&read.key) else { return };
             room.reading += read.length.div_ceil(CHUNK_DATA_BYTES) * CHUNK_BYTES;
-            self.disk.ask(Job::Read { source: *source, peer, read });
+            self.disk.ask(Job::Read { source: *source, link: room.link, read });
         }
     }
 
@@ -254,9 +271,9 @@ impl Files {
                     self.forget(key);
                 }
             }
-            Done::Read { peer, chunks, .. } => {
-                // A peer that is not there any more asks again when it is back.
-                if let Some(room) = self.up.get_mut(&peer) {
+            Done::Read { link, chunks } => {
+                // A peer whose link was cut meanwhile asks again when it is back.
+                if let Some((&peer, room)) = self.up.iter_mut().find(|(_, room)| room.link == link) {
                     let bytes = chunks.len() * CHUNK_BYTES;
                     room.reading = room.reading.saturating_sub(bytes);
                     room.bytes = room.bytes.saturating_sub(bytes);

@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use farwheel_peer::signaling::PeerId;
 use farwheel_proto::call::file::{CHUNK_DATA_BYTES, Chunk, Read, Reason, name};
 use farwheel_proto::call::verify::Bytes32;
 use sha2::{Digest as _, Sha256};
@@ -23,7 +22,7 @@ pub(super) enum Job {
     /// Hash it whole, when there is nothing else to do.
     Hash { source: u64 },
     /// Read a part of it.
-    Read { source: u64, peer: PeerId, read: Read },
+    Read { source: u64, link: u64, read: Read },
     /// Close it.
     Forget { source: u64 },
     /// Make an empty file for a received one.
@@ -64,8 +63,8 @@ pub enum Done {
     },
     /// A part of it, in pieces as they are sent.
     Read {
-        /// For whom.
-        peer: PeerId,
+        /// For which link.
+        link: u64,
         /// The pieces.
         chunks: Vec<Bytes>,
     },
@@ -203,7 +202,7 @@ impl Worker {
                 Err(e) => self.tell(Done::NotOpened { source, reason: format!("{}: {e}", path.display()) }),
             },
             Job::Hash { source } => self.hashing.push_back(source),
-            Job::Read { source, peer, read } => self.read(source, peer, read),
+            Job::Read { source, link, read } => self.read(source, link, read),
             Job::Forget { source } => {
                 self.sources.remove(&source);
                 self.hashing.retain(|s| *s != source);
@@ -249,7 +248,7 @@ impl Worker {
         self.tell(Done::NotWritten { key, reason });
     }
 
-    fn read(&self, source: u64, peer: PeerId, read: Read) {
+    fn read(&self, source: u64, link: u64, read: Read) {
         let Some(from) = self.sources.get(&source) else { return };
         let mut data = vec![0; read.length];
         if let Err(e) = from.file.read_exact_at(&mut data, read.offset) {
@@ -262,7 +261,7 @@ impl Worker {
             let data = data.slice(at..read.length.min(at + CHUNK_DATA_BYTES));
             Chunk { file: read.file, offset: read.offset + at as u64, data }.encode()
         });
-        self.tell(Done::Read { peer, chunks: chunks.collect() });
+        self.tell(Done::Read { link, chunks: chunks.collect() });
     }
 
     /// Hashes a bit of the first file in the row.

@@ -142,6 +142,10 @@ fn a_cut_link_goes_on_where_it_was() {
     world.set_link(false);
     assert!(matches!(world.progress(1), Some(model::Progress::Paused(1_000_000..))));
     world.set_link(true);
+    // Cut again at once, with parts of the file still being read for the link before.
+    world.run_until(|w| bytes(w) > 2_000_000);
+    world.set_link(false);
+    world.set_link(true);
     let mut least = u64::MAX;
     world.run_until(|w| {
         if matches!(w.progress(1), Some(model::Progress::Running(..))) {
