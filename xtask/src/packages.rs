@@ -42,10 +42,11 @@ pub(crate) const WINDOW: Set = Set {
 pub(crate) const HEADLESS: Set =
     Set { purpose: "show a window without a display", names: &["xvfb", "xauth"] };
 
-/// Real peers to test against: a browser, a TURN server and client, and address translation between namespaces.
+/// Real peers to test against: a browser, a TURN server and client, address translation between namespaces, a desktop,
+/// and a player for recordings.
 pub(crate) const TEST: Set = Set {
-    purpose: "test with a real browser and TURN server in networks of their own",
-    names: &["chromium", "coturn", "iproute2", "nftables", "procps"],
+    purpose: "test with a real browser, TURN server, desktop and player, in networks of their own",
+    names: &["chromium", "coturn", "iproute2", "nftables", "procps", "xvfb", "ffmpeg"],
 };
 
 /// A machine in software, what it boots with, and what finds its gamepads.

@@ -2,7 +2,7 @@
 
 use yuv::{
     BufferStoreMut, YuvConversionMode, YuvPackedImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
-    rgb_to_yuv420, yuyv422_to_yuv420,
+    bgra_to_yuv420, rgb_to_yuv420, yuyv422_to_yuv420,
 };
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -96,6 +96,26 @@ pub fn from_rgb(bytes: &[u8], to: &mut Picture) -> Result<(), Error> {
         &mut planar(to.planes_mut()),
         bytes,
         size.width * 3,
+        YuvRange::Limited,
+        YuvStandardMatrix::Bt601,
+        YuvConversionMode::Balanced,
+    )
+    .map_err(|error| Error::Damaged(error.to_string()))
+}
+
+/// Converts `B G R X`, rows without padding, to BT.601 in limited range (SIMD). Drawn pictures have hard edges, so all
+/// bits of them are used.
+///
+/// # Errors
+///
+/// If there are too few bytes.
+pub fn from_bgrx(bytes: &[u8], to: &mut Picture) -> Result<(), Error> {
+    let size = to.size();
+    let bytes = at_least(bytes, size.pixels() * 4)?;
+    bgra_to_yuv420(
+        &mut planar(to.planes_mut()),
+        bytes,
+        size.width * 4,
         YuvRange::Limited,
         YuvStandardMatrix::Bt601,
         YuvConversionMode::Balanced,

@@ -6,6 +6,7 @@
 mod camera;
 mod command;
 mod placeholder;
+pub mod screen;
 mod spec;
 mod test;
 pub mod usb;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use farwheel_proto::video::Size;
 
 pub use camera::{Camera, State, Status};
-pub use spec::{Spec, SpecError};
+pub use spec::{Spec, SpecError, Target};
 
 use crate::frame::VideoFrame;
 
@@ -69,7 +70,7 @@ pub trait Source: Send {
 pub struct Config {
     /// Which source.
     pub spec: Spec,
-    /// Size wanted; a real camera or a program may deliver another.
+    /// Size wanted; a real camera, a program or a screen may deliver another.
     pub size: Size,
     /// Pictures per second wanted; a real camera or a program may deliver more or fewer.
     pub fps: u32,
@@ -94,6 +95,7 @@ impl Config {
             Spec::Sim => return None,
             Spec::Test => Box::new(test::Test::new(self.size, self.fps)),
             Spec::Usb(device) => Box::new(usb::Usb::new(device.clone(), self.size, self.fps)),
+            Spec::Screen(target) => Box::new(screen::Screen::new(None, *target, self.fps)),
             Spec::Command(words) => Box::new(command::Command::new(words.clone())),
         })
     }

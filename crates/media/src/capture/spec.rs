@@ -12,8 +12,19 @@ pub enum Spec {
     Test,
     /// `usb:/dev/video0`, `usb:0` or `usb:/dev/v4l/by-id/...`: a webcam.
     Usb(PathBuf),
+    /// `screen:1`, the first screen, or `window:0x2a00003`: of the X11 desktop.
+    Screen(Target),
     /// `command:<program and arguments>`: a program that writes y4m to its standard output. At least one word.
     Command(Vec<String>),
+}
+
+/// What of a desktop is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A whole screen; the first one is 0 here, and 1 in the text form.
+    Monitor(u16),
+    /// A window, by its X11 number.
+    Window(u32),
 }
 
 /// What is wrong with a camera's text form.
@@ -45,12 +56,28 @@ impl FromStr for Spec {
                 Ok(number) => Ok(Self::Usb(format!("/dev/video{number}").into())),
                 Err(_) => Err(error("want a number or a path that starts with /dev/")),
             },
+            ("screen", None) => Ok(Self::Screen(Target::Monitor(0))),
+            ("screen", Some(number)) => {
+                match number.parse::<u16>().ok().and_then(|number| number.checked_sub(1)) {
+                    Some(number) => Ok(Self::Screen(Target::Monitor(number))),
+                    None => Err(error("want a number from 1 on")),
+                }
+            }
+            ("window", number) => {
+                let number = number.and_then(|number| number.strip_prefix("0x"));
+                match number.and_then(|number| u32::from_str_radix(number, 16).ok()) {
+                    Some(number) => Ok(Self::Screen(Target::Window(number))),
+                    None => Err(error("want a number such as 0x2a00003")),
+                }
+            }
             ("command", Some(line)) => match split_words(line) {
                 Some(words) if !words.is_empty() => Ok(Self::Command(words)),
                 Some(_) => Err(error("the program is missing")),
                 None => Err(error("a quote or a backslash has no end")),
             },
-            _ => Err(error("want sim, test, usb:<device> or command:<program>")),
+            _ => Err(error(
+                "want sim, test, usb:<device>, screen:<number>, window:<number> or command:<program>",
+            )),
         }
     }
 }
@@ -61,6 +88,8 @@ impl std::fmt::Display for Spec {
             Self::Sim => f.write_str("sim"),
             Self::Test => f.write_str("test"),
             Self::Usb(path) => write!(f, "usb:{}", path.display()),
+            Self::Screen(Target::Monitor(number)) => write!(f, "screen:{}", u32::from(*number) + 1),
+            Self::Screen(Target::Window(number)) => write!(f, "window:{number:#x}"),
             Self::Command(words) => {
                 f.write_str("command:")?;
                 for (index, word) in words.iter().enumerate() {
@@ -120,12 +149,20 @@ mod tests {
             "command:ffmpeg -i 'my file.mp4' -f yuv4mpegpipe -",
             r#"["ffmpeg", "-i", "my file.mp4", "-f", "yuv4mpegpipe", "-"]"#,
         );
+        check("screen", "Screen(Monitor(0))");
+        check("screen:2", "Screen(Monitor(1))");
+        check("window:0x2a00003", "Screen(Window(44040195))");
         check(r#"command:a "b \" c" d\ e '' f'g'"#, r#"["a", "b \" c", "d e", "", "fg"]"#);
     }
 
     #[test]
     fn what_is_wrong_is_said() {
-        check("", "want sim, test, usb:<device> or command:<program>");
+        check("", "want sim, test, usb:<device>, screen:<number>, window:<number> or command:<program>");
+        check("screen:0", "want a number from 1 on");
+        check("screen:-1", "want a number from 1 on");
+        check("window", "want a number such as 0x2a00003");
+        check("window:12", "want a number such as 0x2a00003");
+        check("window:0xx", "want a number such as 0x2a00003");
         check("csi:0", "want sim, test");
         check("sim:1", "takes nothing behind a colon");
         check("usb", "want usb:0 or usb:/dev/video0");
@@ -143,6 +180,14 @@ mod tests {
         fn the_text_form_is_read_back(words in prop::collection::vec(".{0,8}", 1..5)) {
             let spec = Spec::Command(words);
             prop_assert_eq!(spec.to_string().parse::<Spec>(), Ok(spec));
+        }
+
+        #[test]
+        fn screens_and_windows_are_read_back(monitor in 0u16..u16::MAX, window in any::<u32>()) {
+            for target in [Target::Monitor(monitor), Target::Window(window)] {
+                let spec = Spec::Screen(target);
+                prop_assert_eq!(spec.to_string().parse::<Spec>(), Ok(spec));
+            }
         }
     }
 }

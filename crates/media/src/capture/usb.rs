@@ -3,6 +3,7 @@
 mod choice;
 mod convert;
 mod device;
+mod plugged;
 mod reader;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use farwheel_proto::video::Size;
 
 pub use device::{Device, devices};
+pub use plugged::{Plugged, plugged};
 
 use super::{Error, Source};
 use crate::frame::VideoFrame;
