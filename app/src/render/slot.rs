@@ -98,6 +98,12 @@ impl Slot {
         Some(picture)
     }
 
+    /// The newest picture, taken or not, which stays where it is; for who looks on, such as a recording.
+    pub fn newest(&self) -> Option<Picture> {
+        let inner = self.lock();
+        inner.newest.as_ref().or(inner.shown.as_ref()).cloned()
+    }
+
     /// The picture taken last: what is on screen, for a snapshot.
     pub fn shown(&self) -> Option<Picture> {
         self.lock().shown.clone()

@@ -6,12 +6,14 @@
 pub mod audio;
 pub mod capture;
 pub mod colour;
+pub mod compose;
 #[cfg(test)]
 mod counting;
 pub mod decode;
 pub mod encode;
 pub mod frame;
 mod h264;
+pub mod mp4;
 pub mod psnr;
 pub mod scale;
 pub mod slot;
