@@ -3,6 +3,7 @@
 pub mod call;
 pub mod cli;
 pub mod input;
+pub mod log;
 pub mod model;
 pub mod render;
 pub mod script;

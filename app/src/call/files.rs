@@ -175,7 +175,8 @@ impl Files {
         self.up.remove(&peer);
         // A link that comes back begins with an offer and is asked for the rest.
         let is_for = |to: &PeerId| *to == peer;
-        self.outputs.retain(|output| !matches!(output, Output::Message(to, _) | Output::Chunk(to, _) if is_for(to)));
+        self.outputs
+            .retain(|output| !matches!(output, Output::Message(to, _) | Output::Chunk(to, _) if is_for(to)));
         self.outbox.handle_down(peer);
         self.inbox.handle_down(peer);
         self.work();

@@ -10,16 +10,20 @@
 //!
 //! [`Devices`] outlive a [`Session`]: the screen before the call shows what they give.
 
+pub mod bundle;
 pub mod desk;
 mod devices;
+pub mod export;
 pub mod files;
 pub mod identity;
 mod keys;
 mod outgoing;
 mod people;
 pub mod pins;
+pub mod record;
 pub mod report;
 mod sound;
+pub mod trust;
 mod view;
 mod worker;
 
