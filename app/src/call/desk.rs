@@ -1,6 +1,6 @@
 //! The call behind the window: the screen before it, and the call itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -203,10 +203,17 @@ impl Desk {
             tiles: Tiles::Told,
             thrift: self.options.thrift,
             files: files::Config { folder: files_folder(), limit: FILE_MAX, offers: files::Offers::Ask },
+            home: home(),
         };
         here.session = Some(Session::start(runtime.clone(), config, Arc::clone(&here.devices)));
         self.tell_wake();
     }
+}
+
+/// Where this device's identity is kept.
+fn home() -> Option<PathBuf> {
+    let store = crate::settings::Store::open().ok()?;
+    store.path().parent().map(Path::to_owned)
 }
 
 /// Where received files go.

@@ -143,6 +143,11 @@ impl Devices {
         self.sound.set_thrift(thrift);
     }
 
+    /// The others are told whether this side records.
+    pub(super) fn set_recording(&self, switch: Switch) {
+        lock(&self.state).is_recording = switch == Switch::On;
+    }
+
     /// The sound of this side.
     pub(super) fn sound(&self) -> &Sound {
         &self.sound

@@ -28,6 +28,7 @@ mod view;
 mod worker;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,8 @@ pub struct Config {
     pub thrift: Thrift,
     /// How files are handled.
     pub files: files::Config,
+    /// Where this device's identity and those met are kept; none: an identity for this call alone.
+    pub home: Option<PathBuf>,
 }
 
 /// How large the others' pictures are shown.

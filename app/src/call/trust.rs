@@ -5,7 +5,7 @@ use std::path::Path;
 
 use farwheel_peer::signaling::PeerId;
 use farwheel_proto::call::verify::identity::{Identity, Key};
-use farwheel_proto::call::verify::{Fingerprints, Message, Verifier};
+use farwheel_proto::call::verify::{Failure, Fingerprints, Message, Verifier};
 
 use super::{identity, pins};
 use crate::model::call::{Trust, Verification};
@@ -73,6 +73,9 @@ impl Trusts {
         let warning = match peer.verifier.outcome() {
             None => None,
             Some(_) if was_over => None,
+            Some(Err(Failure::Mirror)) => Some(format!(
+                "{name} shows the identity of this very device: it is this one, or a copy of its key."
+            )),
             Some(Err(failure)) => Some(format!(
                 "Somebody may sit between you and {name}: {failure}. Do not trust this connection."
             )),

@@ -1,6 +1,7 @@
 //! The worker task: carries what [`Mesh`] decides to the network, and what the network says to everyone else.
 
 mod hear;
+mod keep;
 mod links;
 mod orders;
 mod talk;
@@ -18,7 +19,9 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::{Config, Devices, Order, Shared, Stage, lock, view};
+use crate::model::Notice;
 use crate::model::call::Command;
+use keep::Keep;
 pub(super) use links::Link;
 pub(super) use talk::Talk;
 
@@ -33,6 +36,10 @@ pub(super) async fn run(
     let (events_tx, mut events) = mpsc::channel(EVENTS_MAX);
     devices.set_thrift(config.thrift);
     let talk = Talk::new(&config);
+    let (keep, warning) = Keep::new(&config);
+    if let Some(warning) = warning {
+        shared.notice(Notice::warning(warning));
+    }
     let mut worker = Worker {
         config,
         shared,
@@ -48,6 +55,7 @@ pub(super) async fn run(
         joined_at: None,
         figures: view::History::default(),
         talk,
+        keep,
         loss_told_at: None,
         active: Active::default(),
     };
@@ -103,6 +111,7 @@ struct Worker {
     joined_at: Option<Instant>,
     figures: view::History,
     talk: Talk,
+    keep: Keep,
     loss_told_at: Option<Instant>,
     active: Active<PeerId>,
 }
@@ -118,6 +127,8 @@ impl Worker {
         for link in self.links.values_mut() {
             link.handle_tick(&self.shared, now);
         }
+        self.begin_trust();
+        self.watch_recording();
         self.feed_files();
         self.tell_loss(now);
         self.publish(now);
@@ -165,6 +176,10 @@ impl Worker {
             lasted: now.saturating_duration_since(joined_at),
         };
         let mut call = view::call(&parts, &self.figures, now);
+        for member in &mut call.members {
+            member.verification = self.keep.trusts().view(member.id);
+        }
+        call.recording = self.keep.recording();
         let levels = call.members.iter().map(|member| (member.id, member.level, member.speaks));
         call.active = self.active.handle_levels(levels, now);
         let is_news = {

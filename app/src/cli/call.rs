@@ -185,6 +185,7 @@ impl Call {
                     None => files::Offers::Ask,
                 },
             },
+            home: None,
         })
     }
 }

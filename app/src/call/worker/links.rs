@@ -181,6 +181,7 @@ impl Worker {
                     let name = lock(&self.shared.people).go(id, now);
                     self.wants.remove(&id);
                     self.end_talk(id);
+                    self.forget_kept(id);
                     let mut slots = lock(&self.shared.slots);
                     slots.remove(&Source::Camera(id));
                     slots.remove(&Source::Screen(id));
@@ -207,6 +208,7 @@ impl Worker {
             link.member = to;
         }
         self.rename_talk(from, to);
+        self.rename_kept(from, to);
         let mut slots = lock(&self.shared.slots);
         for (old, new) in
             [(Source::Camera(from), Source::Camera(to)), (Source::Screen(from), Source::Screen(to))]
@@ -398,7 +400,7 @@ impl Worker {
                 self.handle_mute_request(from);
             }
             Message::Goodbye => self.mesh.handle_goodbye(conn),
-            Message::Verify(_) => {}
+            Message::Verify(message) => self.handle_verify(conn, &message),
             Message::Chat(message) => {
                 let from = link.member;
                 if self.talk.chat.handle_message(from, message) > 0 {

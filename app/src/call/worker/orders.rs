@@ -44,6 +44,10 @@ impl Worker {
                     link.send(&Message::MuteRequest);
                 }
             }
+            Command::Verify(peer) => self.verify(peer),
+            Command::Record(switch) => self.record(switch),
+            Command::ExportFigures => self.export(),
+            Command::DebugBundle => self.report(),
             Command::Say(text) => self.say(&text),
             Command::SendFile(path) => {
                 if let Some(files) = &mut self.talk.files {
@@ -73,11 +77,7 @@ impl Worker {
             | Command::Clean(_)
             | Command::Share(_)
             | Command::EndShare
-            | Command::Hand(_)
-            | Command::Verify(_)
-            | Command::Record(_)
-            | Command::ExportFigures
-            | Command::DebugBundle => {}
+            | Command::Hand(_) => {}
         }
     }
 }

@@ -1,0 +1,241 @@
+//! What the user keeps of a call: a recording, figures, a report; and who the others are.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use farwheel_media::compose::Place;
+use farwheel_peer::ConnId;
+use farwheel_peer::signaling::PeerId;
+use farwheel_proto::call::{Message, verify};
+
+use super::{Config, Worker};
+use crate::call::record::{self, Recorder};
+use crate::call::trust::Trusts;
+use crate::call::{bundle, export, lock};
+use crate::log::Ring;
+use crate::model::Notice;
+use crate::model::call::{Recording, Source, Switch};
+use crate::settings::{Settings, Store};
+
+/// What is kept, and what is known of the others.
+pub(super) struct Keep {
+    recorder: Option<Recorder>,
+    /// Whom the recording shows.
+    shown: Vec<(Source, String)>,
+    trusts: Trusts,
+    /// The connection that a member's verification belongs to.
+    // One for each member.
+    verifying: Vec<(PeerId, ConnId)>,
+}
+
+impl Keep {
+    /// Nothing yet, with a warning if this device cannot be recognised.
+    pub(super) fn new(config: &Config) -> (Self, Option<String>) {
+        let (trusts, warning) = match &config.home {
+            Some(folder) => Trusts::open(folder),
+            None => (Trusts::for_once(), None),
+        };
+        (Self { recorder: None, shown: Vec::new(), trusts, verifying: Vec::new() }, warning)
+    }
+
+    pub(super) fn trusts(&self) -> &Trusts {
+        &self.trusts
+    }
+
+    /// The own recording, for showing.
+    pub(super) fn recording(&self) -> Option<Recording> {
+        let recorder = self.recorder.as_ref()?;
+        Some(Recording { path: recorder.path().to_owned(), lasted: recorder.lasted().unwrap_or_default() })
+    }
+}
+
+impl Worker {
+    /// Begins or ends the own recording; the others are told by the state.
+    pub(super) fn record(&mut self, switch: Switch) {
+        match (switch, self.keep.recorder.take()) {
+            (Switch::On, None) => self.begin_recording(),
+            (Switch::On, running) => self.keep.recorder = running,
+            (Switch::Off, Some(recorder)) => self.end_recording(recorder),
+            (Switch::Off, None) => {}
+        }
+        self.devices.set_recording(if self.keep.recorder.is_some() { Switch::On } else { Switch::Off });
+    }
+
+    fn begin_recording(&mut self) {
+        let room = self.config.signaling.place.name().to_string();
+        let name = format!("farwheel {room} {}.mp4", export::time_for_name(SystemTime::now()));
+        let ear: record::Ear = match self.devices.sound().engine() {
+            Some(engine) => record::ear(engine.tap()),
+            None => Box::new(|| None),
+        };
+        self.keep.shown = self.in_sight();
+        match Recorder::start(&recordings_folder().join(name), self.record_views(&self.keep.shown), ear) {
+            Ok(recorder) => self.keep.recorder = Some(recorder),
+            Err(error) => self.shared.notice(Notice::bad(format!("The call is not recorded: {error:#}."))),
+        }
+    }
+
+    fn end_recording(&self, recorder: Recorder) {
+        let shared = Arc::clone(&self.shared);
+        // The last part is written and the file closed: that waits for the disk.
+        tokio::task::spawn_blocking(move || {
+            shared.notice(match recorder.finish() {
+                Ok(path) => Notice::good(format!("Recorded {}", path.display())),
+                Err(error) => Notice::bad(format!("The recording is not whole: {error:#}.")),
+            });
+            shared.wake();
+        });
+    }
+
+    /// Shows in the recording who is there now, and ends one that cannot go on.
+    pub(super) fn watch_recording(&mut self) {
+        let Some(recorder) = &self.keep.recorder else { return };
+        if recorder.lasted().is_err() {
+            self.record(Switch::Off);
+            return;
+        }
+        let shown = self.in_sight();
+        if shown != self.keep.shown {
+            recorder.set_views(self.record_views(&shown));
+            self.keep.shown = shown;
+        }
+    }
+
+    /// Whose pictures there are, this side first; who sends none is there by name.
+    fn in_sight(&self) -> Vec<(Source, String)> {
+        let own = self.config.signaling.name.clone();
+        let mut shown = vec![(Source::Own, own.clone())];
+        if self.told.screen {
+            shown.push((Source::OwnScreen, own));
+        }
+        let people = lock(&self.shared.people);
+        for member in self.mesh.members() {
+            let Some(person) = people.get(member.id) else { continue };
+            shown.push((Source::Camera(member.id), person.name.clone()));
+            if person.state.screen {
+                shown.push((Source::Screen(member.id), person.name.clone()));
+            }
+        }
+        shown
+    }
+
+    fn record_views(&self, shown: &[(Source, String)]) -> Vec<record::View> {
+        let slots = lock(&self.shared.slots);
+        let view = |(source, name): &(Source, String)| {
+            let slot = match source {
+                Source::Own => Some(self.devices.own().clone()),
+                Source::OwnScreen => Some(self.devices.own_screen().clone()),
+                Source::Camera(_) | Source::Screen(_) => slots.get(source).cloned(),
+            };
+            let place = match source {
+                Source::Own | Source::Camera(_) => Place::Grid,
+                Source::OwnScreen | Source::Screen(_) => Place::Large,
+            };
+            record::View { slot, name: name.clone(), place }
+        };
+        shown.iter().map(view).collect()
+    }
+
+    /// Writes the figures to files.
+    pub(super) fn export(&self) {
+        let (shared, folder) = (Arc::clone(&self.shared), self.config.files.folder.clone());
+        let figures = self.figures.samples().to_vec();
+        tokio::task::spawn_blocking(move || {
+            let name = |peer| {
+                let people = lock(&shared.people);
+                people.get(peer).map_or_else(|| "somebody who left".to_owned(), |person| person.name.clone())
+            };
+            let written = export::write(&folder, &figures, name);
+            shared.notice(match written {
+                Ok(path) => Notice::good(format!("The figures are in {}", path.display())),
+                Err(error) => Notice::bad(format!("The figures are not written: {error:#}.")),
+            });
+            shared.wake();
+        });
+    }
+
+    /// Writes a report for a bug, without secrets.
+    pub(super) fn report(&self) {
+        let (shared, folder) = (Arc::clone(&self.shared), self.config.files.folder.clone());
+        let mut call = (**lock(&self.shared.view)).clone();
+        self.devices.fill(&mut call.own);
+        let signaling = &self.config.signaling;
+        let mut private = vec![signaling.name.clone(), signaling.server.clone()];
+        private.extend(signaling.token.clone());
+        tokio::task::spawn_blocking(move || {
+            let settings = Store::open().map_or_else(|_| Settings::default(), |store| store.load().settings);
+            let log = Ring::of_program().lines();
+            let contents =
+                bundle::Contents { settings: &settings, call: &call, private: &private, log: &log };
+            shared.notice(match bundle::write(&folder, &contents) {
+                Ok(path) => Notice::good(format!("The report is {}", path.display())),
+                Err(error) => Notice::bad(format!("The report is not written: {error:#}.")),
+            });
+            shared.wake();
+        });
+    }
+
+    /// Begins the verification of each connection whose certificates are proved.
+    pub(super) fn begin_trust(&mut self) {
+        self.keep.verifying.retain(|(_, conn)| self.links.contains_key(conn));
+        for (conn, link) in self.links.iter().filter(|(_, link)| link.is_up()) {
+            if self.keep.verifying.iter().any(|(_, known)| known == conn) {
+                continue;
+            }
+            let Some(fingerprints) = link.connection.fingerprints() else { continue };
+            self.keep.verifying.retain(|(member, _)| *member != link.member);
+            self.keep.verifying.push((link.member, *conn));
+            link.send(&Message::Verify(self.keep.trusts.handle_up(link.member, fingerprints)));
+        }
+    }
+
+    pub(super) fn handle_verify(&mut self, conn: ConnId, message: &verify::Message) {
+        // The other side may be quicker.
+        self.begin_trust();
+        let Some(link) = self.links.get(&conn) else { return };
+        let member = link.member;
+        if !self.keep.verifying.contains(&(member, conn)) {
+            return;
+        }
+        let name =
+            lock(&self.shared.people).get(member).map_or_else(String::new, |person| person.name.clone());
+        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let reply = self.keep.trusts.handle_message(member, message, &name, now_s);
+        if let Some(message) = reply.message {
+            link.send(&Message::Verify(message));
+        }
+        if let Some(warning) = reply.warning {
+            self.shared.notice(Notice::bad(warning));
+        }
+        self.shared.wake();
+    }
+
+    /// The user compared the words with a member.
+    pub(super) fn verify(&mut self, peer: PeerId) {
+        if let Some(warning) = self.keep.trusts.verify(peer) {
+            self.shared.notice(Notice::warning(warning));
+        }
+    }
+
+    pub(super) fn rename_kept(&mut self, from: PeerId, to: PeerId) {
+        self.keep.trusts.handle_renamed(from, to);
+        for (member, _) in &mut self.keep.verifying {
+            if *member == from {
+                *member = to;
+            }
+        }
+    }
+
+    pub(super) fn forget_kept(&mut self, member: PeerId) {
+        self.keep.trusts.handle_gone(member);
+        self.keep.verifying.retain(|(known, _)| *known != member);
+    }
+}
+
+/// Where recordings go.
+fn recordings_folder() -> PathBuf {
+    directories::UserDirs::new()
+        .and_then(|dirs| dirs.video_dir().map(|dir| dir.join("Farwheel")))
+        .unwrap_or_else(crate::call::desk::files_folder)
+}
