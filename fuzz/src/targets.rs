@@ -21,13 +21,14 @@ use farwheel_proto::rtp::payload::{self, Payload};
 use farwheel_proto::rtp::{Assembler, Command, Packet};
 use farwheel_proto::signaling::rooms::{self, Host, LinkId, Rooms};
 use farwheel_proto::signaling::{Auth, ClientFrame, IceServer, Limits, PeerId, Permission, ServerFrame};
+use farwheel_proto::switch::{self, Carrier, Switch};
 use farwheel_proto::video::MediaTime;
 
 /// A decoder under test.
 pub type Target = fn(&[u8]);
 
 /// All of them with their names.
-pub const ALL: [(&str, Target); 9] = [
+pub const ALL: [(&str, Target); 10] = [
     ("client_message", client_message),
     ("server_message", server_message),
     ("rooms", whole_rooms),
@@ -37,6 +38,7 @@ pub const ALL: [(&str, Target); 9] = [
     ("actuator", actuator_message),
     ("rtp", rtp),
     ("call", call),
+    ("switch", switch),
 ];
 
 /// Signalling, client to server: what is read is written and read alike.
@@ -222,8 +224,9 @@ pub fn rtp(bytes: &[u8]) {
     }
 }
 
+/// Some instant to count from.
 #[allow(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
-fn start() -> Instant {
+pub fn start() -> Instant {
     Instant::now()
 }
 
@@ -277,4 +280,27 @@ pub fn call(bytes: &[u8]) {
         }
     }
     assert!(chat.lines().count() <= call::chat::LINES_MAX);
+}
+
+/// Frames of a stream over two carriers: whatever came before, what an end answers is understood by the other one.
+pub fn switch(bytes: &[u8]) {
+    let now = start();
+    let (mut one, mut other) = (Switch::new(1), Switch::new(2));
+    for end in [&mut one, &mut other] {
+        end.handle_carrier(Carrier::Direct, switch::State::Up, now);
+        end.send(Bytes::from_static(b"kept"), now).expect("there is room");
+    }
+    // Frames of a length that their first byte tells.
+    let mut rest = bytes;
+    while let Some((&len, after)) = rest.split_first() {
+        let (frame, after) = after.split_at(after.len().min(len.into()));
+        one.handle_frame(&Bytes::copy_from_slice(frame), now).ok();
+        one.handle_timeout(now + Duration::from_secs(1));
+        rest = after;
+    }
+    while let Some(command) = one.poll_command() {
+        if let switch::Command::Send(_, frame) = command {
+            other.handle_frame(&frame, now).expect("an end writes frames");
+        }
+    }
 }

@@ -10,5 +10,6 @@ pub mod rate;
 pub mod rtp;
 pub mod signaling;
 pub mod sound;
+pub mod switch;
 pub mod turn_stream;
 pub mod video;

@@ -8,8 +8,10 @@ mod targets;
 
 use std::path::Path;
 
+use bytes::Bytes;
 use farwheel_proto::control::PathCounts;
 use farwheel_proto::control::place::{Outline, Place};
+use farwheel_proto::switch::{Carrier, Command, State, Switch};
 use farwheel_proto::video::CarTime;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -45,6 +47,17 @@ fn golden() -> Vec<Vec<u8>> {
     found.push(Outline::new(&[(1, -1), (200, 30)]).encode());
     found.push(PathCounts { main: 5, beside: 6 }.encode().to_vec());
     found.extend(messages());
+    // Two frames of a stream over two carriers, each with its length before it.
+    let mut switch = Switch::new(1);
+    let now = targets::start();
+    switch.handle_carrier(Carrier::Direct, State::Up, now);
+    switch.send(Bytes::from_static(b"hello"), now).expect("there is room");
+    let mut frames = Vec::new();
+    while let Some(Command::Send(_, frame)) = switch.poll_command() {
+        frames.push(frame.len() as u8);
+        frames.extend(frame);
+    }
+    found.push(frames);
     // A key frame in three packets, as `rtp` reads a stream.
     let mut stream = Vec::new();
     for (marker, payload) in [(0, &[0x67, 1, 2, 3][..]), (0, &[0x68, 1]), (1, &[0x65, 9, 9, 9, 9])] {
