@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod file;
 pub mod layers;
+pub mod letter;
 pub mod mesh;
 pub mod message;
 pub mod quality;

@@ -113,6 +113,16 @@ impl ConnId {
     pub const fn new(bits: u64) -> Self {
         Self(bits)
     }
+
+    /// Reads eight bytes, big-endian.
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(u64::from_be_bytes(bytes))
+    }
+
+    /// Eight bytes, big-endian.
+    pub const fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
 }
 
 impl fmt::Display for ConnId {
