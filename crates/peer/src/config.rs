@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use farwheel_proto::rate::Source as Camera;
 pub use farwheel_proto::signaling::IceServer;
@@ -31,6 +32,8 @@ pub struct Config {
     pub ca: Option<PathBuf>,
     /// The connection that this one stands beside, as a second path for what is small and urgent; its offers say so.
     pub beside: Option<ConnId>,
+    /// How long the signals of the other side may take, where people carry them; none: they come at once.
+    pub patience: Option<Duration>,
 }
 
 impl Config {
@@ -69,6 +72,11 @@ impl Config {
         Self { beside: Some(main), ..self }
     }
 
+    /// Lets people carry the signals, for which they have so long.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
     fn new(conn: ConnId, initiative: Initiative, media: Media, manners: Manners) -> Self {
         Self {
             conn,
@@ -80,6 +88,7 @@ impl Config {
             bind: Bind::Everywhere,
             ca: None,
             beside: None,
+            patience: None,
         }
     }
 }

@@ -52,6 +52,8 @@ const OPUS_PAYLOAD_TYPE: u8 = 111;
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Checks per pair: the whole time a connect may take, since the engine counts them, not their time.
 const CHECKS_MAX: u16 = 200;
+/// Between two checks where people carry the descriptions: minutes of them, which also keep a router's way in open.
+const CARRIED_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// A direct path answers its check within one round trip and two check intervals, or never.
 const RELAY_WAIT: Duration = Duration::from_millis(400);
 /// Silence after which the link counts as disconnected.
@@ -182,7 +184,7 @@ pub(crate) async fn build(
                 .build(),
         )
         .with_media_engine(media)
-        .with_setting_engine(settings(config.candidates))
+        .with_setting_engine(settings(config))
         .with_interceptor_registry(registry)
         .with_handler(Arc::clone(&handler) as Arc<dyn PeerConnectionEventHandler>)
         .with_runtime(Arc::new(runtime))
@@ -225,17 +227,25 @@ pub(crate) async fn build(
     Ok(Engine { connection, transport, senders, screen, turns, plan })
 }
 
-fn settings(candidates: CandidatePolicy) -> SettingEngine {
+fn settings(config: &Config) -> SettingEngine {
+    let (failed_after, check_interval, checks_max) = match config.patience {
+        None => (FAILED_AFTER, CHECK_INTERVAL, CHECKS_MAX),
+        // The answering side looks for an offering one that has not read its answer yet.
+        Some(patience) => {
+            let checks = patience.as_millis() / CARRIED_CHECK_INTERVAL.as_millis();
+            (patience, CARRIED_CHECK_INTERVAL, u16::try_from(checks).unwrap_or(u16::MAX))
+        }
+    };
     // With no wait at all a relay that answers first wins over a direct path for good, and takes the link down with
     // itself.
-    let relay_wait = match candidates {
+    let relay_wait = match config.candidates {
         CandidatePolicy::All => RELAY_WAIT,
         CandidatePolicy::RelayOnly => Duration::ZERO,
     };
     SettingEngineBuilder::new()
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
-        .with_ice_timeouts(Some(DISCONNECTED_AFTER), Some(FAILED_AFTER), Some(KEEP_ALIVE))
-        .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS_MAX))
+        .with_ice_timeouts(Some(DISCONNECTED_AFTER), Some(failed_after), Some(KEEP_ALIVE))
+        .with_ice_connection_attempts(Some(check_interval), Some(checks_max))
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
         .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))

@@ -38,13 +38,15 @@ use crate::signal::{Signal, SignalKind, fingerprint_in};
 use crate::silence::{Due, Silence};
 use crate::stats::{CandidateType, Link};
 use crate::turns::Pace;
-use crate::watchdog::Watchdog;
+use crate::watchdog::{CONNECT_LIMIT, Watchdog};
 
 /// Events of the engine on their way to the task.
 const ENGINE_EVENTS_MAX: usize = 256;
 /// Candidates of the peer that came before its description. Full: later ones are dropped; a connect needs few.
 const EARLY_CANDIDATES_MAX: usize = 64;
 const FIGURES_INTERVAL: Duration = Duration::from_millis(250);
+/// From an answer that people carried until all works: the answering side has slowed its checks down.
+const CARRIED_LIMIT: Duration = Duration::from_secs(15);
 /// A round trip below this is a wire or one room's radio; cellular ones begin at 20 ms.
 const NEAR_RTT: Duration = Duration::from_millis(5);
 /// Above this a path that began as a near one has become another.
@@ -89,9 +91,16 @@ pub(crate) fn spawn(
         }
         if let End::Failed(failure) = end {
             tracing::info!(conn = %outlet.shared.conn, %failure, "connection failed");
-            outlet.state(LinkState::Failed(failure));
-            // The owner hears of it by the event and closes; until then there is nothing to do.
-            while !matches!(commands.recv().await, Some(Command::Close) | None) {}
+            outlet.shared.state.send_replace(LinkState::Failed(failure.clone()));
+            // The owner hears of it by the event and closes; until then there is nothing to do. However much it has not
+            // read yet, this is not dropped: nothing else would tell.
+            let closing = async { while !matches!(commands.recv().await, Some(Command::Close) | None) {} };
+            tokio::pin!(closing);
+            tokio::select! {
+                () = &mut closing => {}
+                // An error means that nobody will ever read it.
+                _ = outlet.events.send(Event::State(LinkState::Failed(failure))) => closing.await,
+            }
         }
         drop(outlet);
         closed.send_replace(true);
@@ -178,7 +187,7 @@ impl<'a> Task<'a> {
             engine_events_tx,
             readers,
             workers,
-            watchdog: Watchdog::new(now),
+            watchdog: Watchdog::new(config.patience.unwrap_or(CONNECT_LIMIT), now),
             meter: Meter::new(now),
             channels: None,
             is_open: false,
@@ -300,6 +309,10 @@ impl<'a> Task<'a> {
                 self.remote_fingerprint.get_or_insert_with(|| fingerprint_in(&sdp));
                 let answer = RTCSessionDescription::answer(sdp).map_err(negotiation)?;
                 self.engine.connection.set_remote_description(answer).await.map_err(negotiation)?;
+                if self.config.patience.is_some() && !self.knows_peer {
+                    // The other side has looked for this one for as long as people took.
+                    self.watchdog = Watchdog::new(CARRIED_LIMIT, Instant::now());
+                }
                 self.handle_peer_known().await
             }
             SignalKind::Candidate => {

@@ -20,6 +20,7 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_millis(1500);
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     started_at: Instant,
+    limit: Duration,
     stage: Stage,
 }
 
@@ -32,8 +33,9 @@ enum Stage {
 }
 
 impl Watchdog {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { started_at: now, stage: Stage::Searching }
+    /// An attempt that has `limit` from now, 4 s in the table above.
+    pub(crate) fn new(limit: Duration, now: Instant) -> Self {
+        Self { started_at: now, limit, stage: Stage::Searching }
     }
 
     /// A candidate pair works; `rtt` as its checks measured it.
@@ -57,7 +59,7 @@ impl Watchdog {
 
     /// When to look at [`expired`](Self::expired) again.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let whole = self.started_at + CONNECT_LIMIT;
+        let whole = self.started_at + self.limit;
         match self.stage {
             Stage::Searching | Stage::Opening => Some(whole),
             Stage::Handshaking { since, limit } => Some(whole.min(since + limit)),
@@ -67,8 +69,7 @@ impl Watchdog {
 
     /// What stood still for too long.
     pub(crate) fn expired(&self, now: Instant) -> Option<Failure> {
-        let whole =
-            || (self.started_at + CONNECT_LIMIT <= now).then_some(Failure::ConnectTimeout(CONNECT_LIMIT));
+        let whole = || (self.started_at + self.limit <= now).then_some(Failure::ConnectTimeout(self.limit));
         match self.stage {
             Stage::Searching | Stage::Opening => whole(),
             Stage::Handshaking { since, limit } if since + limit <= now => {
@@ -89,7 +90,7 @@ mod tests {
     #[test]
     fn without_a_path_the_attempt_ends_after_four_seconds() {
         let start = Instant::now();
-        let watchdog = Watchdog::new(start);
+        let watchdog = Watchdog::new(CONNECT_LIMIT, start);
         assert_eq!(watchdog.poll_timeout(), Some(start + 4000 * MS));
         assert_eq!(watchdog.expired(start + 3999 * MS), None);
         assert_eq!(watchdog.expired(start + 4000 * MS), Some(Failure::ConnectTimeout(CONNECT_LIMIT)));
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn a_handshake_that_stands_still_ends_the_attempt_earlier() {
         let start = Instant::now();
-        let mut watchdog = Watchdog::new(start);
+        let mut watchdog = Watchdog::new(CONNECT_LIMIT, start);
         watchdog.handle_path(50 * MS, start + 200 * MS);
         assert_eq!(watchdog.poll_timeout(), Some(start + 1800 * MS));
         assert_eq!(watchdog.expired(start + 1799 * MS), None);
@@ -108,7 +109,7 @@ mod tests {
     #[test]
     fn a_second_path_does_not_prolong_the_handshake() {
         let start = Instant::now();
-        let mut watchdog = Watchdog::new(start);
+        let mut watchdog = Watchdog::new(CONNECT_LIMIT, start);
         watchdog.handle_path(Duration::ZERO, start);
         watchdog.handle_path(Duration::ZERO, start + 1000 * MS);
         assert_eq!(watchdog.expired(start + 1500 * MS), Some(Failure::HandshakeStalled(1500 * MS)));
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn channels_that_never_open_end_the_attempt_after_four_seconds() {
         let start = Instant::now();
-        let mut watchdog = Watchdog::new(start);
+        let mut watchdog = Watchdog::new(CONNECT_LIMIT, start);
         watchdog.handle_path(Duration::ZERO, start);
         watchdog.handle_handshake();
         assert_eq!(watchdog.expired(start + 3999 * MS), None);
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn once_open_nothing_is_watched() {
         let start = Instant::now();
-        let mut watchdog = Watchdog::new(start);
+        let mut watchdog = Watchdog::new(CONNECT_LIMIT, start);
         watchdog.handle_path(Duration::ZERO, start);
         watchdog.handle_handshake();
         watchdog.handle_open();

@@ -12,7 +12,7 @@ use farwheel_peer::{
 };
 use farwheel_proto::video::FrameKind;
 use serde_json::json;
-use support::{CAMERA, End, Pair, Side, picture};
+use support::{CAMERA, End, PATIENCE, Pair, Side, picture};
 
 #[tokio::test]
 async fn a_robot_may_offer_too() {
@@ -153,6 +153,29 @@ async fn without_an_answer_the_attempt_ends() {
 
 /// Its own process (nextest) or the only test that counts (each is on its own runtime, but descriptors are shared): so
 /// it compares what is open by name, not by number.
+#[tokio::test]
+async fn an_owner_that_has_read_nothing_for_long_still_learns_that_the_connection_has_failed() {
+    let Pair { app, robot, .. } = Pair::connected().await;
+    let (mut app, robot) = (app, robot);
+    // More than wait for an owner; none of it may be lost silently.
+    let mut sent = 0;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !matches!(app.connection.state(), LinkState::Failed(_)) {
+        assert!(tokio::time::Instant::now() < deadline, "{sent} messages were not too many");
+        if robot.connection.send(Channel::Event, Bytes::from_static(b"more")).is_ok() {
+            sent += 1;
+        }
+        tokio::task::yield_now().await;
+    }
+    loop {
+        let event = tokio::time::timeout(PATIENCE, app.events.recv()).await.expect("it is told");
+        if let Event::State(LinkState::Failed(failure)) = event.expect("it is told before the end") {
+            assert!(matches!(failure, Failure::OwnerTooSlow(_) | Failure::ClosedByPeer), "{failure}");
+            break;
+        }
+    }
+}
+
 #[tokio::test]
 async fn twenty_connects_and_closes_leave_no_socket_and_no_task() {
     let before = own_sockets();
