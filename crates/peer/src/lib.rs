@@ -39,6 +39,8 @@ mod video_in;
 mod video_out;
 mod watchdog;
 
+pub mod by_hand;
+pub mod pair;
 pub mod signaling;
 
 /// Directives for a log filter: the engine says a lot at `WARN` that is usual for connections, such as candidates that

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod lobby;
+mod pair;
 mod peers;
 mod process;
 mod support;

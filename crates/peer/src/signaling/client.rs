@@ -331,7 +331,7 @@ fn kind(message: &ClientMessage) -> &'static str {
     }
 }
 
-pub(super) async fn sleep_until(due: Option<Instant>) {
+pub(crate) async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,

@@ -23,6 +23,7 @@ mod dial;
 pub mod lobby;
 mod session;
 
+pub(crate) use client::sleep_until;
 pub use client::{Client, Events, Full};
 pub use dial::DialError;
 pub(crate) use dial::tls as client_tls;

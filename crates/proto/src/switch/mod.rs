@@ -158,6 +158,16 @@ impl Switch {
         self.kept.len()
     }
 
+    /// Their bytes.
+    pub const fn unacknowledged_bytes(&self) -> usize {
+        self.kept_bytes
+    }
+
+    /// A frame that says what has arrived: for a goodbye, by any carrier.
+    pub fn acknowledgement(&self) -> Bytes {
+        self.frame(Content::Acknowledgement).encode()
+    }
+
     /// Takes a message for the other end.
     ///
     /// # Errors
@@ -221,7 +231,8 @@ impl Switch {
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.acknowledge_at.is_some_and(|at| at <= now) {
+        if self.acknowledge_at.take_if(|at| *at <= now).is_some() {
+            // Without a carrier it is said by the next one that comes.
             self.put(Content::Acknowledgement);
         }
         if self.resend_at.is_some_and(|at| at <= now) {
@@ -312,11 +323,14 @@ impl Switch {
     /// Hands a frame to the carrier in use; whether there was one.
     fn put(&mut self, content: Content) -> bool {
         let Some(carrier) = self.active else { return false };
-        let (to, has) = (self.peer.unwrap_or_default(), self.expected - 1);
-        let frame = Frame { from: self.own, to, has, content };
-        self.commands.push_back(Command::Send(carrier, frame.encode()));
+        self.commands.push_back(Command::Send(carrier, self.frame(content).encode()));
         // It says what has arrived, whatever else it says.
         (self.owed, self.acknowledge_at) = (0, None);
         true
+    }
+
+    fn frame(&self, content: Content) -> Frame {
+        let (to, has) = (self.peer.unwrap_or_default(), self.expected - 1);
+        Frame { from: self.own, to, has, content }
     }
 }

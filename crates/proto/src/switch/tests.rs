@@ -290,6 +290,39 @@ fn an_acknowledgement_of_what_was_never_sent_is_that_of_all_that_was() {
 }
 
 #[test]
+fn without_a_carrier_nothing_is_due() {
+    let now = start();
+    let mut switch = Switch::new(1);
+    switch.handle_carrier(Carrier::Direct, State::Up, now);
+    let frame =
+        Frame { from: 2, to: 1, has: 0, content: Content::Message { number: 1, message: message(1) } };
+    switch.handle_frame(&frame.encode(), now).unwrap();
+    switch.send(message(1), now).unwrap();
+    switch.handle_frame(&frame.encode(), now).unwrap();
+    switch.handle_carrier(Carrier::Direct, State::Down, now);
+    for _ in 0..3 {
+        if let Some(at) = switch.poll_timeout() {
+            switch.handle_timeout(at);
+        }
+    }
+    assert_eq!(switch.poll_timeout(), None);
+}
+
+#[test]
+fn a_goodbye_acknowledges_all_that_was_delivered_by_whichever_carrier_it_goes() {
+    let now = start();
+    let [mut one, mut other] = [Switch::new(1), Switch::new(2)];
+    one.handle_carrier(Carrier::Direct, State::Up, now);
+    one.send(message(0), now).unwrap();
+    while let Some(Command::Send(_, frame)) = one.poll_command() {
+        other.handle_frame(&frame, now).unwrap();
+    }
+    assert_eq!((one.unacknowledged(), one.unacknowledged_bytes()), (1, 4));
+    one.handle_frame(&other.acknowledgement(), now).unwrap();
+    assert_eq!((one.unacknowledged(), one.unacknowledged_bytes()), (0, 0));
+}
+
+#[test]
 fn what_is_wrong_with_a_frame_is_told() {
     let good = Frame { from: 1, to: 2, has: 3, content: Content::Acknowledgement }.encode();
     let with = |at: usize, value: u8| {
