@@ -8,6 +8,8 @@ mod call;
 mod doctor;
 mod drive;
 mod headless;
+mod manual;
+mod pair;
 mod rooms;
 mod signals;
 pub mod stats;
@@ -45,6 +47,10 @@ enum Command {
     View(Box<view::View>),
     /// List the robots at a server.
     Rooms(rooms::Rooms),
+    /// Send text or bytes to the one other who gives the same code: through the server at once, directly as soon as possible.
+    Pair(pair::PairArgs),
+    /// Meet without any server: carry an offer there and an answer back yourself.
+    Manual(manual::Manual),
     /// Look at this computer: graphics, gamepads, codec, folders, server; says what to do about what is wrong.
     Doctor(doctor::Doctor),
 }
@@ -179,6 +185,8 @@ pub fn run() -> ExitCode {
         Some(Command::Call(args)) => call::run(*args),
         Some(Command::View(args)) => view::run(*args),
         Some(Command::Rooms(args)) => rooms::run(&args),
+        Some(Command::Pair(args)) => pair::run(args),
+        Some(Command::Manual(args)) => manual::run(args),
         Some(Command::Doctor(args)) => doctor::run(&args),
     };
     match result {

@@ -36,8 +36,9 @@ impl Stop {
     }
 }
 
+/// Waits for one of them.
 #[cfg(unix)]
-async fn wait() -> std::io::Result<()> {
+pub(super) async fn wait() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -49,6 +50,6 @@ async fn wait() -> std::io::Result<()> {
 }
 
 #[cfg(not(unix))]
-async fn wait() -> std::io::Result<()> {
+pub(super) async fn wait() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
