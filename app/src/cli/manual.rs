@@ -8,7 +8,7 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use farwheel_peer::by_hand::{self, ByHand};
 use farwheel_peer::{
-    Bind, CandidatePolicy, Channel, Config, ConnId, Event, IceServer, LinkState, Manners, SendError, Video,
+    Bind, CandidatePolicy, Channel, Config, ConnId, Event, IceServer, LinkState, Manners, Media, SendError,
 };
 use farwheel_proto::call::letter::{self, Kind, Letter, LetterError, Wanted, description};
 use serde_json::json;
@@ -76,7 +76,7 @@ async fn meet(side: Side) -> anyhow::Result<Exit> {
     let mut lines = read_lines();
     match side {
         Side::Offer(options) => {
-            let config = options.apply(Config::offer(Video::None, Manners::Impolite))?;
+            let config = options.apply(Config::offer(Media::None, Manners::Impolite))?;
             let conn = config.conn;
             let hand = by_hand::offer(config).await.context("make an offer")?;
             options.show(&letter::write(Kind::Offer, conn, &hand.sdp, unix_seconds()))?;
@@ -92,7 +92,7 @@ async fn meet(side: Side) -> anyhow::Result<Exit> {
             let offer = options.take(&mut lines, Wanted::Offer).await?;
             let Some(offer) = offer else { bail!("standard input ended before there was an offer") };
             let conn = offer.conn.unwrap_or_else(|| ConnId::new(rand::random()));
-            let config = options.apply(Config::answer(conn, Video::None, Manners::Polite))?;
+            let config = options.apply(Config::answer(conn, Media::None, Manners::Polite))?;
             let hand = by_hand::answer(config, &offer.sdp).await.context("answer the offer")?;
             match offer.conn {
                 Some(conn) => options.show(&letter::write(Kind::Answer, conn, &hand.sdp, unix_seconds()))?,
@@ -198,7 +198,7 @@ enum Said {
 
 /// Sends lines and prints what comes, until either side ends.
 async fn talk(hand: ByHand, mut lines: mpsc::Receiver<String>, options: &Options) -> anyhow::Result<Exit> {
-    let ByHand { connection, mut events, frames: _frames, .. } = hand;
+    let ByHand { connection, mut events, incoming: _incoming, .. } = hand;
     let mut is_open = false;
     // A line that did not fit into the queue; nothing more is read until it does.
     let mut waiting: Option<Bytes> = None;
@@ -238,7 +238,7 @@ async fn talk(hand: ByHand, mut lines: mpsc::Receiver<String>, options: &Options
             match connection.send(Channel::Event, line.clone()) {
                 Ok(()) => {}
                 Err(SendError::Full) => waiting = Some(line),
-                Err(error @ (SendError::NotConnected | SendError::TooLarge(_))) => {
+                Err(error @ (SendError::NotConnected | SendError::TooLarge(_) | SendError::NoFiles)) => {
                     options.say(&format!("not sent: {error}"));
                 }
             }

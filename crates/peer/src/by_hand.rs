@@ -5,7 +5,7 @@ use std::time::Duration;
 use farwheel_proto::call::letter::description::{split_candidates, with_candidates};
 use serde_json::{Value, json};
 
-use crate::connection::{Connection, Events, Frames};
+use crate::connection::{Connection, Events, Incoming};
 use crate::event::{Event, LinkState};
 use crate::signal::{ConnId, Signal, SignalKind};
 use crate::{Config, Failure, Initiative};
@@ -20,8 +20,8 @@ pub struct ByHand {
     pub connection: Connection,
     /// What it tells.
     pub events: Events,
-    /// Pictures that it receives.
-    pub frames: Frames,
+    /// What it receives besides messages.
+    pub incoming: Incoming,
     /// Its description with all its candidates, for the letter.
     pub sdp: String,
 }
@@ -61,12 +61,12 @@ pub fn accept(connection: &Connection, sdp: &str) {
 
 async fn open(config: Config, offer: Option<&str>) -> Result<ByHand, Failure> {
     assert!(config.patience.is_some(), "people take longer than programs");
-    let (connection, mut events, frames) = Connection::open(config);
+    let (connection, mut events, incoming) = Connection::open(config);
     if let Some(sdp) = offer {
         hand_over(&connection, SignalKind::Offer, sdp);
     }
     let sdp = gather(connection.conn(), &mut events).await?;
-    Ok(ByHand { connection, events, frames, sdp })
+    Ok(ByHand { connection, events, incoming, sdp })
 }
 
 fn hand_over(connection: &Connection, kind: SignalKind, sdp: &str) {

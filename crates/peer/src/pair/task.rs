@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 use super::message::Message;
 use super::relay::{self, Relay};
 use super::{Command, Config, Direct, Event};
-use crate::config::{self, Initiative, Manners, Video};
-use crate::connection::{self, Connection, Frames};
+use crate::config::{self, Initiative, Manners, Media};
+use crate::connection::{self, Connection, Incoming};
 use crate::event::{self, Channel, LinkState};
 use crate::signal::{Admission, Signal, SignalKind};
 use crate::signaling::{self, Client, ErrorCode, IceServer, LeaveReason, Peer, PeerId};
@@ -60,7 +60,7 @@ struct Link {
     connection: Connection,
     events: connection::Events,
     /// Stays empty; held for as long as the connection lives.
-    _frames: Frames,
+    _incoming: Incoming,
     /// The id that the other one had when it was begun.
     peer: PeerId,
     up_since: Option<Instant>,
@@ -466,13 +466,13 @@ impl Task {
     fn offer(&mut self) {
         let Some(partner) = self.partner.filter(|_| self.can_offer()) else { return };
         self.try_at = None;
-        self.open(partner, config::Config::offer(Video::None, Manners::between(partner.self_id, partner.id)));
+        self.open(partner, config::Config::offer(Media::None, Manners::between(partner.self_id, partner.id)));
     }
 
     fn answer(&mut self, partner: Partner, offer: Signal) {
         self.try_at = None;
         let manners = Manners::between(partner.self_id, partner.id);
-        self.open(partner, config::Config::answer(offer.conn, Video::None, manners));
+        self.open(partner, config::Config::answer(offer.conn, Media::None, manners));
         self.link.as_ref().expect("just opened").connection.handle_signal(offer);
     }
 
@@ -482,8 +482,8 @@ impl Task {
             .with_candidates(self.config.candidates)
             .with_bind(self.config.bind.clone())
             .with_ca(self.config.signaling.ca.clone());
-        let (connection, events, frames) = Connection::open(config);
-        self.link = Some(Link { connection, events, _frames: frames, peer: partner.id, up_since: None });
+        let (connection, events, incoming) = Connection::open(config);
+        self.link = Some(Link { connection, events, _incoming: incoming, peer: partner.id, up_since: None });
     }
 
     fn handle_link(&mut self, event: Option<event::Event>) {
@@ -510,9 +510,11 @@ impl Task {
             None => self.handle_link_lost(now),
             Some(event::Event::Message { channel: Channel::Event, data }) => self.take(Carrier::Direct, data),
             Some(
-                event::Event::Message { channel: Channel::Control | Channel::Telemetry, .. }
+                event::Event::Message {
+                    channel: Channel::Control | Channel::Telemetry | Channel::File, ..
+                }
                 | event::Event::State(LinkState::Connecting)
-                | event::Event::KeyframeRequested,
+                | event::Event::KeyframeRequested(_),
             ) => {}
         }
     }
