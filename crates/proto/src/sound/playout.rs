@@ -3,10 +3,14 @@
 #[cfg(test)]
 mod tests;
 
+mod redundancy;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+
+use redundancy::Redundancy;
 
 use super::delay::Delay;
 use super::stretch::{self, FADE, Need, PAST, PERIOD_MAX};
@@ -78,7 +82,7 @@ pub struct Counts {
 /// | it is not | what the decoder makes up; if it comes within 100 ms it is played then, and the delay is longer by that |
 /// | nothing for 1 s | silence, until a packet begins anew |
 ///
-/// The delay follows what 98 % of the packets need, by periods of the voice put in or taken out.
+/// The delay follows what 98 % of the packets need, and where packets are lost waits for the one behind, by periods of the voice put in or taken out.
 #[derive(Debug)]
 pub struct Playout {
     origin: Option<Instant>,
@@ -87,6 +91,7 @@ pub struct Playout {
     newest: Option<i64>,
     delay: Delay,
     extra: f64,
+    redundancy: Redundancy,
     /// Decoded and not played.
     sound: Vec<f32>,
     /// Played last, [`PAST`] samples.
@@ -131,6 +136,7 @@ impl Default for Playout {
             newest: None,
             delay: Delay::default(),
             extra: 0.0,
+            redundancy: Redundancy::default(),
             sound: Vec::with_capacity(2 * opus::SAMPLES_MAX),
             past: vec![0.0; PAST],
             stream: None,
@@ -157,6 +163,7 @@ impl Playout {
         }
         self.newest = Some(self.newest.map_or(stamp, |newest| newest.max(stamp)));
         self.delay.handle_packet(at, travel);
+        self.redundancy.handle_packet(packet.sequence, opus::samples(&packet.data).unwrap_or(BLOCK));
         if self.packets.len() == PACKETS_MAX {
             self.packets.pop_first();
             self.counts.late += 1;
@@ -223,7 +230,7 @@ impl Playout {
 
     /// Begins with the newest packet whose time has come.
     fn begin(&mut self, now: f64) {
-        let due = now - self.delay.target() - self.extra;
+        let due = now - self.target();
         let is_due = |stamp: i64| stamp as f64 / f64::from(RATE) <= due;
         let Some(start) = self.packets.keys().copied().take_while(|stamp| is_due(*stamp)).last() else {
             return;
@@ -305,8 +312,8 @@ impl Playout {
             self.play_first(stream, decoder);
         } else if hole < 0 {
             let lag = now - (stamp - self.sound.len() as i64) as f64 / f64::from(RATE);
-            if stamp + SAME >= stream.real_until && lag <= self.delay.target() + self.extra + LATE_MOST {
-                self.delay.hold(now, lag - self.extra);
+            if stamp + SAME >= stream.real_until && lag <= self.target() + LATE_MOST {
+                self.delay.hold(now, lag - (self.target() - self.delay.target()));
                 self.play_first(stream, decoder);
             } else {
                 self.packets.pop_first();
@@ -374,7 +381,14 @@ impl Playout {
     /// How much later than needed it is played, in seconds; below zero packets come too late.
     fn excess(&self, stream: &Stream, now: f64) -> f64 {
         let phase = (self.sound.len() % BLOCK) as f64 / f64::from(RATE);
-        self.lag(stream, now) - self.delay.target() - self.extra - phase
+        self.lag(stream, now) - self.target() - phase
+    }
+
+    /// How long after capture to play, with the unknown offset between both clocks.
+    fn target(&self) -> f64 {
+        // Jitter that is waited for anyway lets the packet behind a lost one come in time as well.
+        let for_redundancy = (self.redundancy.wait() - self.delay.jitter()).max(0.0);
+        self.delay.target() + self.extra + for_redundancy
     }
 
     /// Time from capture to playing, with the unknown offset between both clocks.
@@ -408,6 +422,7 @@ impl Playout {
         self.packets.clear();
         self.newest = None;
         self.delay = Delay::default();
+        self.redundancy = Redundancy::default();
         self.sound.clear();
         self.stream = None;
     }

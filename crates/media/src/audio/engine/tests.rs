@@ -125,3 +125,19 @@ fn write(path: &std::path::Path, rate: u32) {
     }
     writer.finalize().expect("a header");
 }
+
+#[test]
+fn the_systems_own_devices_work_or_say_why_not() {
+    let engine = Engine::start(config(Spec::Default, Spec::Default), |_| {}).expect("an engine");
+    wait("both known", || {
+        let Status { microphone, speaker, .. } = engine.status();
+        [microphone, speaker].iter().all(|device| device.used.is_some() || device.problem.is_some())
+    });
+    let Status { microphone, speaker, .. } = engine.status();
+    println!("{microphone:?}\n{speaker:?}");
+    for device in [microphone, speaker] {
+        assert!(device.used.is_some() != device.problem.is_some(), "{device:?}");
+    }
+    engine.use_speaker(Spec::Named("No such speaker".to_owned()));
+    wait("a reason", || engine.status().speaker.problem.is_some_and(|why| why.contains("No such speaker")));
+}

@@ -191,6 +191,22 @@ fn a_lost_packet_is_made_from_the_next_one_when_that_is_there() {
 }
 
 #[test]
+fn where_packets_are_lost_but_come_evenly_one_more_is_waited_for_and_tells_of_them() {
+    let mut link = Link::new();
+    link.run(5.0, |_| Some(1.0));
+    let alone = link.delay(1);
+    link.run(10.0, |n| (spread(n ^ 0x5555) > 0.05).then_some(1.0));
+    let before = link.playout.counts();
+    link.run(30.0, |n| (spread(n ^ 0x5555) > 0.05).then_some(1.0));
+    let counts = link.playout.counts();
+    let (concealed, recovered) = (counts.concealed - before.concealed, counts.recovered - before.recovered);
+    assert!(recovered > 10 * concealed.max(1), "{concealed} made up, {recovered} recovered");
+    assert!((9.0..16.0).contains(&(link.delay(1) - alone)), "{alone} ms, then {} ms", link.delay(1));
+    link.run(15.0, |_| Some(1.0));
+    assert!((link.delay(1) - alone).abs() < 6.0, "{alone} ms, later {} ms", link.delay(1));
+}
+
+#[test]
 fn when_the_link_calms_down_the_delay_comes_back_without_a_click() {
     let mut link = Link::new();
     link.run(10.0, |n| Some(100.0 * spread(n)));
