@@ -2,14 +2,14 @@
 //!
 //! `cargo run -p farwheel --example gallery` opens the window on a drive screen and prints what it would do.
 //! `... -- STATE` opens it on one. `... -- --png FOLDER [--size WxH] [--scale F] [--light] [STATE]` draws one or all of
-//! them to files without a window. `... -- --play FPS [STATE]` feeds the window pictures of 1280x720 and prints what
+//! them to files without a window. `... -- --docs docs/images` draws those of the README. `... -- --play FPS [STATE]` feeds the window pictures of 1280x720 and prints what
 //! showing them costs.
 
 mod canned;
 #[path = "../../tests/panels/stage.rs"]
 mod stage;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,10 @@ fn main() -> anyhow::Result<()> {
         let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
         match arg.as_str() {
             "--png" => folder = Some(PathBuf::from(value()?)),
+            "--docs" => {
+                let folder = PathBuf::from(value()?);
+                return DOCS.iter().try_for_each(|(name, size)| draw(&folder, name, theme, 1.0, *size));
+            }
             "--scale" => scale = value()?.parse().context("--scale takes a number")?,
             "--play" => play = Some(value()?.parse::<f64>().context("--play takes pictures per second")?),
             "--light" => theme = Theme::Light,
@@ -60,12 +64,30 @@ fn main() -> anyhow::Result<()> {
     };
     std::fs::create_dir_all(&folder)?;
     for name in names.into_iter().filter(|name| state.as_deref().is_none_or(|wanted| wanted == *name)) {
-        let mut harness = stage::harness_with(name, canned::road, FACES, theme, scale, size);
-        let picture = harness.render().map_err(|e| anyhow::anyhow!("{name} cannot be drawn: {e}"))?;
-        picture.save(folder.join(format!("{name}.png")))?;
+        draw(&folder, name, theme, scale, size)?;
     }
     Ok(())
 }
+
+/// Draws a state to a file that is called after it.
+fn draw(folder: &Path, name: &str, theme: Theme, scale: f32, size: (f32, f32)) -> anyhow::Result<()> {
+    let mut harness = stage::harness_with(name, canned::road, FACES, theme, scale, size);
+    let picture = harness.render().map_err(|e| anyhow::anyhow!("{name} cannot be drawn: {e}"))?;
+    picture.save(folder.join(format!("{name}.png"))).with_context(|| format!("write {name}.png"))
+}
+
+/// The pictures of the README, with their sizes in points.
+const DOCS: [(&str, (f32, f32)); 9] = [
+    ("prejoin", (1280.0, 800.0)),
+    ("call-one", (1280.0, 800.0)),
+    ("call-grid", (1280.0, 800.0)),
+    ("call-share", (1280.0, 800.0)),
+    ("call-reconnecting", (1280.0, 800.0)),
+    ("call-chat", (1280.0, 800.0)),
+    ("call-lobby", (1280.0, 800.0)),
+    ("call-verify", (1280.0, 800.0)),
+    ("call-settings", (1280.0, 1040.0)),
+];
 
 /// Puts pictures in the slot for ever, and prints once a second how they fared.
 fn feed(slot: &Slot, fps: f64) {

@@ -127,7 +127,7 @@ fn calls(ui: &mut Ui, settings: &mut Settings, model: &Model, out: &mut Vec<Comm
             out.push(Command::Call(Ask::Clean(*cleaning)));
         }
         row(ui, "Key to talk", |ui| {
-            let choices = [(TalkKey::Space, "Space"), (TalkKey::Backtick, "`"), (TalkKey::F8, "F8")];
+            let choices = [(TalkKey::Space, "Space"), (TalkKey::Backtick, "Backtick"), (TalkKey::F8, "F8")];
             segmented(ui, "Key to talk", &mut settings.call.talk_key, &choices);
         });
         let hint = "Others see you as you are.";
