@@ -8,12 +8,14 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use farwheel_media::audio::Spec;
 use serde::{Deserialize, Serialize};
 
 use crate::input::fit;
 use crate::input::keyboard::Rates;
 use crate::input::profile::Profile;
 use crate::model::settings::{Calling, Paths, View};
+use crate::session::sound::{Devices, Hearing};
 
 /// Version of the file's layout; a file with a higher one comes from a newer app.
 pub const VERSION: u32 = 1;
@@ -61,6 +63,8 @@ pub struct Settings {
     pub rumble: bool,
     /// Whether the robot sends less video, so that a data plan lasts longer.
     pub economy: bool,
+    /// Whether the car's microphone is heard, where it has one.
+    pub hear: bool,
     /// Whether commands travel on two paths at once.
     pub control_paths: Paths,
     /// Units, video and what the drive screen shows.
@@ -88,6 +92,7 @@ impl Default for Settings {
             show_stages: true,
             rumble: true,
             economy: false,
+            hear: true,
             control_paths: Paths::default(),
             view: View::default(),
             call: Calling::default(),
@@ -112,6 +117,17 @@ impl Settings {
     /// The most that video may use, in kbit/s; none: as much as the robot is set up for.
     pub fn video_limit(&self) -> Option<u32> {
         self.economy.then_some(ECONOMY_KBPS)
+    }
+
+    /// Whether the car is heard.
+    pub fn hearing(&self) -> Hearing {
+        if self.hear { Hearing::On } else { Hearing::Off }
+    }
+
+    /// The devices by which the car is heard and talked to: those of calls.
+    pub fn sound(&self) -> Devices {
+        let spec = |name: &Option<String>| name.clone().map_or(Spec::Default, Spec::Named);
+        Devices { microphone: spec(&self.call.microphone), speaker: spec(&self.call.speaker) }
     }
 
     /// Puts a room at the head of the recent ones.

@@ -17,6 +17,7 @@ pub mod net;
 pub mod run;
 pub mod rundir;
 pub mod sim;
+pub mod sound;
 pub mod telemetry;
 pub mod thread;
 pub mod video;

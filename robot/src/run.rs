@@ -28,6 +28,7 @@ use crate::control::{self, Inbox, Stopped};
 use crate::drive::Output;
 use crate::net::{Ended, Room, Settings, Shared};
 use crate::rundir::RunDir;
+use crate::sound::Sound;
 use crate::telemetry::{TelemetryThread, sender};
 use crate::thread::{self, Urgency};
 use crate::video::{EncodeThread, Fanout, Stages, encode};
@@ -64,8 +65,16 @@ pub fn run(config: &Config, clock: CarClock) -> Result<()> {
         target,
         disk: dir.path().to_owned(),
     })?;
-    let shared =
-        Shared { inbox: Arc::clone(&car.inbox), fanout, video, clock, boot: car.boot, ready: Notify::new() };
+    let sound = Sound::start(&config.sound, clock, Arc::clone(&fanout), Arc::clone(&car.inbox))?;
+    let shared = Shared {
+        inbox: Arc::clone(&car.inbox),
+        fanout,
+        video,
+        clock,
+        boot: car.boot,
+        sound: sound.map(Arc::new),
+        ready: Notify::new(),
+    };
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(NETWORK_THREADS)
@@ -164,6 +173,7 @@ async fn serve(settings: Settings, shared: Arc<Shared>, mut car: Car) -> Result<
         }
         ended = room.serve(&mut signaling, &mut noted, &mut car.events) => Some(ended),
         never = announce(&shared) => match never {},
+        never = follow_loss(shared.sound.clone()) => match never {},
     };
     let stopped = tokio::task::spawn_blocking(move || car.stop()).await.expect("a panic ends the process");
     room.close(signaling, noted).await;
@@ -180,6 +190,13 @@ async fn announce(shared: &Shared) -> std::convert::Infallible {
     // Nobody may be reading; that is no reason to stop a robot.
     writeln!(std::io::stdout(), "ready").and_then(|()| std::io::stdout().flush()).ok();
     std::future::pending().await
+}
+
+async fn follow_loss(sound: Option<Arc<Sound>>) -> std::convert::Infallible {
+    match sound {
+        Some(sound) => sound.follow_loss().await,
+        None => std::future::pending().await,
+    }
 }
 
 struct Signals {

@@ -16,6 +16,7 @@ use crate::render::slot::Slot;
 use crate::script::{Player, Script};
 use crate::session::hands::{Driver, Hands};
 use crate::session::record::Recorder;
+use crate::session::sound::Devices;
 use crate::session::video::Shown;
 use crate::session::{Config, Session};
 use crate::settings::{Settings, Store};
@@ -142,5 +143,6 @@ fn config(args: &Drive, recorder: Option<Recorder>, control_paths: Paths) -> any
         left_out: args.left_out(),
         recorder,
         control_paths,
+        sound: Devices::NONE,
     })
 }

@@ -238,7 +238,12 @@ async fn talk(hand: ByHand, mut lines: mpsc::Receiver<String>, options: &Options
             match connection.send(Channel::Event, line.clone()) {
                 Ok(()) => {}
                 Err(SendError::Full) => waiting = Some(line),
-                Err(error @ (SendError::NotConnected | SendError::TooLarge(_) | SendError::NoFiles)) => {
+                Err(
+                    error @ (SendError::NotConnected
+                    | SendError::TooLarge(_)
+                    | SendError::NoFiles
+                    | SendError::NoSound),
+                ) => {
                     options.say(&format!("not sent: {error}"));
                 }
             }

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clap::Args;
+use farwheel_media::audio::Spec;
 use farwheel_media::scale::Scaler;
 use farwheel_media::y4m;
 use farwheel_peer::signaling::Role;
@@ -19,6 +20,7 @@ use super::signals::Stop;
 use super::{Exit, Measure, Where, parse_size, stats};
 use crate::model::settings::Paths;
 use crate::render::slot::Slot;
+use crate::session::sound::Devices;
 use crate::session::video::Shown;
 use crate::session::{Config, Session};
 
@@ -39,6 +41,9 @@ pub(super) struct View {
     /// Write figures to this file at the end (- is stdout; not together with --y4m -).
     #[arg(long, value_name = "FILE")]
     stats_json: Option<PathBuf>,
+    /// Play what the robot's microphone hears on this device: none, default, wav:FILE or a device's name.
+    #[arg(long, value_name = "DEVICE", default_value = "none")]
+    speaker: Spec,
     /// How picture ages are measured.
     #[arg(long, value_enum, default_value_t)]
     measure: Measure,
@@ -64,6 +69,7 @@ pub(super) fn run(args: View) -> anyhow::Result<Exit> {
         recorder: None,
         // A viewer sends no commands.
         control_paths: Paths::One,
+        sound: Devices { speaker: args.speaker.clone(), ..Devices::NONE },
     };
     let session = Session::start(config, slot, None)?;
     let limits = Limits::new(&args.place, args.seconds);

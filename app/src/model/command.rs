@@ -1,5 +1,7 @@
 //! What the window asks the session to do.
 
+use farwheel_proto::sound::Key;
+
 use super::connect::Target;
 use super::lobby::Place;
 use crate::input::keyboard::Keys;
@@ -31,6 +33,8 @@ pub enum Command {
     EmergencyStop,
     /// Ask to clear the emergency stop; the robot refuses unless the sticks are at neutral.
     ResetStop,
+    /// The key for talking at the car went down or up.
+    Talk(Key),
     /// Ask for the lease.
     TakeLease,
     /// Give the lease back.

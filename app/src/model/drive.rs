@@ -34,6 +34,8 @@ pub struct Drive {
     pub figures: Figures,
     /// Why the picture is what it is, as the robot tells it.
     pub why: Option<link::View>,
+    /// Whether the car can be heard or talked through.
+    pub has_sound: bool,
     /// How commands travel, in one line; none where there is nothing to say.
     pub control: Option<String>,
     /// Where the time of a picture goes.
@@ -71,6 +73,7 @@ impl Drive {
             governor: 1.0,
             figures: Figures::default(),
             why: None,
+            has_sound: false,
             control: None,
             stages: Stages::default(),
             vehicle: Vehicle::default(),

@@ -204,10 +204,12 @@ impl Desk {
             left_out: self.options.left_out,
             recorder: self.options.recorder.clone(),
             control_paths: self.options.control_paths.unwrap_or(self.settings.control_paths),
+            sound: self.settings.sound(),
         };
         match Session::start_on(self.runtime.clone(), config, self.slot.clone(), Some(&self.hands)) {
             Ok(session) => {
                 session.order(Order::LimitVideo(self.settings.video_limit()));
+                session.order(Order::Hear(self.settings.hearing()));
                 if let Some(wake) = &self.wake {
                     session.on_change(Arc::clone(wake));
                 }
@@ -260,6 +262,7 @@ impl Desk {
         self.settings = Arc::new(settings);
         self.hands.shared().set_settings(Arc::clone(&self.settings));
         self.order(Order::LimitVideo(self.settings.video_limit()));
+        self.order(Order::Hear(self.settings.hearing()));
         if let Some(store) = &self.store
             && let Err(e) = store.save(&self.settings)
         {
@@ -458,6 +461,7 @@ impl Backend for Desk {
                 self.order(Order::EmergencyStop);
             }
             Command::ResetStop => self.order(Order::ResetStop),
+            Command::Talk(key) => self.order(Order::Talk(key)),
             Command::TakeLease => self.order(Order::TakeLease),
             Command::ReleaseLease => self.order(Order::ReleaseLease),
             Command::SelectCamera(index) => {

@@ -20,6 +20,7 @@ pub mod problem;
 pub mod record;
 mod runtime;
 pub mod second_path;
+pub mod sound;
 mod status;
 mod tell;
 pub mod video;
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 use farwheel_peer::signaling;
 use farwheel_peer::{Bind, CandidatePolicy};
 use farwheel_proto::clock::ClockSync;
+use farwheel_proto::sound::Key;
 use tokio::sync::mpsc;
 
 use crate::model::settings::Paths;
@@ -39,6 +41,7 @@ use crate::render::slot::Slot;
 use figures::Figures;
 use hands::{Hands, lock};
 pub use runtime::Runtime;
+use sound::Hearing;
 pub use status::{Stage, Status};
 use video::{Shown, Strip};
 
@@ -63,6 +66,8 @@ pub struct Config {
     pub recorder: Option<record::Recorder>,
     /// Whether commands travel on two paths at once.
     pub control_paths: Paths,
+    /// What the car is heard by, and talked to.
+    pub sound: sound::Devices,
 }
 
 /// What a stay can be asked to do.
@@ -78,6 +83,10 @@ pub enum Order {
     LimitVideo(Option<u32>),
     /// Send commands on two paths, or not.
     ControlPaths(Paths),
+    /// Let the car be heard, or not.
+    Hear(Hearing),
+    /// The talk key went down or up.
+    Talk(Key),
     /// Emergency stop, beside the flag in the commands.
     EmergencyStop,
     /// End the emergency stop.

@@ -116,6 +116,8 @@ pub struct Status {
     pub stats: Stats,
     /// Share of video packets lost in the last second.
     pub loss: Option<f32>,
+    /// Whether the robot has a microphone or a speaker.
+    pub has_sound: bool,
     /// Why the picture is what it is.
     pub why: Why,
     /// How commands travel, in one line.
@@ -157,6 +159,7 @@ impl Status {
             rtt: None,
             stats: Stats::default(),
             loss: None,
+            has_sound: false,
             why: Why::default(),
             control: None,
             second_path: None,

@@ -21,6 +21,7 @@ use super::dialogue::{self, Dialogue};
 use super::hands::{self, lock};
 use super::plan::{self, Action, Plan};
 use super::second_path::SecondPath;
+use super::sound::Intercom;
 use super::status::Stage;
 use super::{Config, Order, Shared, video};
 use crate::model::Notice;
@@ -48,6 +49,7 @@ pub(super) async fn run(
         owner_code: config.owner_code.clone(),
     });
     let second_path = SecondPath::new(config.control_paths);
+    let intercom = Intercom::new(config.sound.clone());
     let mut worker = Worker {
         config,
         shared,
@@ -62,6 +64,7 @@ pub(super) async fn run(
         robots: Robots::default(),
         link: None,
         second_path,
+        intercom,
         beside: None,
         vouched: Vouched::default(),
         looked_at: None,
@@ -126,6 +129,7 @@ struct Worker {
     robots: Robots,
     link: Option<Link>,
     second_path: SecondPath,
+    intercom: Intercom,
     /// The connection beside `link`.
     beside: Option<Link>,
     vouched: Vouched,
@@ -153,6 +157,8 @@ impl Worker {
                 self.second_path.set_wish(wish);
                 self.looked_at = None;
             }
+            Order::Hear(hearing) => self.intercom.set_hearing(hearing),
+            Order::Talk(key) => self.intercom.set_key(key),
             Order::EmergencyStop => self.dialogue.emergency_stop(),
             Order::Disarm => self.dialogue.disarm(),
             Order::ResetStop => {
@@ -236,7 +242,8 @@ impl Worker {
             .with_ice_servers(self.ice_servers.clone())
             .with_candidates(self.config.candidates)
             .with_bind(self.config.bind.clone())
-            .with_ca(self.config.signaling.ca.clone());
+            .with_ca(self.config.signaling.ca.clone())
+            .with_sound();
         let (connection, events, incoming) = Connection::open(config);
         let connection = Arc::new(connection);
         let setup = video::Setup {
@@ -254,6 +261,7 @@ impl Worker {
         if let Err(e) = video::spawn(incoming.camera, Arc::downgrade(&connection), setup) {
             tracing::error!(error = %e, "no thread for the decoder");
         }
+        self.intercom.begin(&connection, incoming.sound);
         // Signals that came before this connection was built, in their order.
         for (from, signal) in std::mem::take(&mut self.early) {
             if from == robot && Some(signal.conn) == answer_to {
@@ -285,6 +293,7 @@ impl Worker {
     fn refresh_stats(&mut self, now: Instant) {
         let Some(link) = &self.link else { return };
         let stats = link.connection.stats();
+        let has_sound = link.connection.has_sound();
         let (at, lost, received) =
             *self.loss_from.get_or_insert((now, stats.packets_lost, stats.packets_received));
         let mut loss = None;
@@ -296,6 +305,7 @@ impl Worker {
         }
         self.change(|status| {
             status.stats = stats;
+            status.has_sound = has_sound;
             status.loss = loss.or(status.loss);
         });
     }

@@ -1,6 +1,7 @@
 //! What is on the window: which page, overlays, notices; lays the pages out and collects their commands.
 
 use eframe::egui::{self, Align2, CursorIcon, Key as EguiKey, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+use farwheel_proto::sound::Key;
 use lucide_icons::Icon;
 
 use super::theme::{self, Palette, Weight, size};
@@ -67,6 +68,8 @@ pub struct Window {
     notices: notices::Stack,
     keys_sent: Keys,
     steering: Option<Steering>,
+    /// The key for talking at the car.
+    talk: Key,
 }
 
 /// How far a call is, as of the last paint; a step on brings its page to the front.
@@ -247,12 +250,23 @@ impl Window {
                 let settings = Settings { economy: !model.settings.economy, ..model.settings.clone() };
                 out.push(Command::ChangeSettings(Box::new(settings)));
             }
+            if pressed(EguiKey::F7) {
+                let settings = Settings { hear: !model.settings.hear, ..model.settings.clone() };
+                out.push(Command::ChangeSettings(Box::new(settings)));
+            }
             if pressed(EguiKey::F10) {
                 self.bare = self.bare.flipped();
             }
             if pressed(EguiKey::F12) {
                 out.push(Command::Snapshot);
             }
+        }
+        // A window that loses the focus forgets its keys, and so the key comes up.
+        let is_down = !types && self.page == Page::Drive && ui.input(|input| input.key_down(EguiKey::T));
+        let key = if is_down && model.drive.is_some() { Key::Down } else { Key::Up };
+        if key != self.talk {
+            self.talk = key;
+            out.push(Command::Talk(key));
         }
         if pressed(EguiKey::Escape) {
             self.shortcuts = Shown::No;

@@ -22,6 +22,8 @@ pub struct Config {
     pub manners: Manners,
     /// What travels besides messages, and which way.
     pub media: Media,
+    /// Whether sound goes both ways beside the pictures of a drive; calls have it anyway.
+    pub sound: Sound,
     /// STUN and TURN servers, as the signalling server handed them out.
     pub ice_servers: Vec<IceServer>,
     /// Which candidates may be used.
@@ -67,6 +69,15 @@ impl Config {
         Self { ca, ..self }
     }
 
+    /// Lets sound go both ways, if the other side does so too.
+    pub fn with_sound(self) -> Self {
+        Self { sound: Sound::Both, ..self }
+    }
+
+    pub(crate) fn has_sound(&self) -> bool {
+        matches!(self.media, Media::Call(_)) || self.sound == Sound::Both
+    }
+
     /// Puts it beside another connection to the same peer.
     pub fn with_beside(self, main: ConnId) -> Self {
         Self { beside: Some(main), ..self }
@@ -83,6 +94,7 @@ impl Config {
             initiative,
             manners,
             media,
+            sound: Sound::None,
             ice_servers: Vec::new(),
             candidates: CandidatePolicy::All,
             bind: Bind::Everywhere,
@@ -129,6 +141,15 @@ pub enum Media {
     None,
     /// Sound, a camera's pictures and a shared screen's, both ways, and files. What is off is simply not sent.
     Call(Call),
+}
+
+/// Whether there is sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sound {
+    /// None: an offer of it is refused.
+    None,
+    /// Both ways.
+    Both,
 }
 
 /// What a caller has to send at most.

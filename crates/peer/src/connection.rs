@@ -92,6 +92,9 @@ pub enum SendError {
     /// The reliable channel has 256 messages waiting, or that of files 32 pieces.
     #[error("too many messages wait on the reliable channel already")]
     Full,
+    /// This side or the other one has no sound.
+    #[error("one of the sides has no sound")]
+    NoSound,
     /// Only calls carry files.
     #[error("this connection carries no files")]
     NoFiles,
@@ -278,11 +281,23 @@ impl Connection {
         }
     }
 
+    /// Whether both sides have sound; known once they are connected.
+    pub fn has_sound(&self) -> bool {
+        self.shared.sound_open.load(Ordering::Acquire)
+    }
+
     /// Sends a packet of sound; never waits. It is never paced or repaired; while ten wait, the oldest is dropped. What nobody
     /// calls this for is muted.
+    ///
+    /// # Errors
+    ///
+    /// When there is no connection yet, or not any more, and when one of the sides has no sound.
     pub fn send_sound(&self, packet: sound::Packet) -> Result<(), SendError> {
         if !self.shared.media_open.load(Ordering::Acquire) {
             return Err(SendError::NotConnected);
+        }
+        if !self.has_sound() {
+            return Err(SendError::NoSound);
         }
         self.shared.sounds().push(packet);
         self.shared.sound_added.notify_one();
@@ -449,6 +464,8 @@ pub(crate) struct Shared {
     pub(crate) offer_pending: AtomicBool,
     /// The handshake is done: pictures may be sent.
     pub(crate) media_open: AtomicBool,
+    /// Both sides have sound.
+    pub(crate) sound_open: AtomicBool,
     /// The path is direct and short.
     pub(crate) near: AtomicBool,
     /// All channels are open.
@@ -483,6 +500,7 @@ impl Shared {
             carries_files: matches!(config.media, Media::Call(_)),
             offer_pending: AtomicBool::new(false),
             media_open: AtomicBool::new(false),
+            sound_open: AtomicBool::new(false),
             near: AtomicBool::new(false),
             channels_open: AtomicBool::new(false),
             announced: watch::Sender::new(false),

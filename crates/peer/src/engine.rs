@@ -171,7 +171,7 @@ pub(crate) async fn build(
         CandidatePolicy::All => runtime.with_lead(),
         CandidatePolicy::RelayOnly => runtime,
     };
-    let mut media = media_engine(config.media)?;
+    let mut media = media_engine(config)?;
     let registry = interceptors(&mut media, uplink, inlet)?;
     let builder = PeerConnectionBuilder::new()
         .with_configuration(
@@ -220,6 +220,9 @@ pub(crate) async fn build(
             }
         }
     }
+    if config.has_sound() && !matches!(config.media, Media::Call(_)) {
+        senders.push((Stream::Sound, add_track(&*connection, Stream::Sound).await?.0));
+    }
     if let Some(uplink) = uplink {
         let mut uplink = uplink.lock();
         senders.iter().for_each(|(stream, sender)| uplink.expect(*stream, sender.ssrc));
@@ -255,7 +258,7 @@ fn settings(config: &Config) -> SettingEngine {
         .build()
 }
 
-fn media_engine(for_media: Media) -> Result<MediaEngine, webrtc::error::Error> {
+fn media_engine(config: &Config) -> Result<MediaEngine, webrtc::error::Error> {
     let mut media = MediaEngine::default();
     media.register_codec(
         RTCRtpCodecParameters { rtp_codec: h264(), payload_type: H264_PAYLOAD_TYPE },
@@ -273,7 +276,7 @@ fn media_engine(for_media: Media) -> Result<MediaEngine, webrtc::error::Error> {
         RtpCodecKind::Video,
     )?;
     // Where it is not known, a browser's offer of sound is refused.
-    if let Media::Call(_) = for_media {
+    if config.has_sound() {
         media.register_codec(
             RTCRtpCodecParameters { rtp_codec: opus(), payload_type: OPUS_PAYLOAD_TYPE },
             RtpCodecKind::Audio,

@@ -50,7 +50,7 @@ pub const LOG_DIRECTIVES: &str = "webrtc=error,rtc=error,rtc_ice=error,rtc_dtls=
     rtc_srtp=error,rtc_stun=error,rtc_turn=error,rtc_interceptor=error,rtc_mdns=error,\
     webrtc::peer_connection::transport=off,webrtc::peer_connection::driver=off";
 
-pub use config::{Bind, Call, Camera, CandidatePolicy, Config, IceServer, Initiative, Manners, Media};
+pub use config::{Bind, Call, Camera, CandidatePolicy, Config, IceServer, Initiative, Manners, Media, Sound};
 pub use connection::{Connection, Events, Frames, Incoming, SendError, Sent, Sounds};
 pub use event::{Channel, Event, Failure, LinkState};
 pub use farwheel_proto::call::verify::Fingerprints;

@@ -442,7 +442,7 @@ impl<'a> Task<'a> {
             RTCPeerConnectionState::Connected => {
                 self.watchdog.handle_handshake();
                 if !self.outlet.shared.media_open.load(Ordering::Acquire) {
-                    self.note_fingerprints().await;
+                    self.note_descriptions().await;
                     self.outlet.shared.media_open.store(true, Ordering::Release);
                     self.start_sending();
                 }

@@ -316,6 +316,49 @@ async fn media_go_on_over_restarts_of_ice_by_either_side_and_by_both_at_once() {
     }
 }
 
+/// A driver's app and a robot, each with sound or without, whichever offers.
+async fn drive(offers: Side, app_has_sound: bool, robot_has_sound: bool) -> Pair {
+    let complete = |config: Config, has_sound| if has_sound { config.with_sound() } else { config };
+    let (app, robot) = match offers {
+        Side::App => {
+            let app = Config::offer(Media::Receive, Manners::Polite);
+            let robot = Config::answer(app.conn, Media::Send(CAMERA), Manners::Impolite);
+            (app, robot)
+        }
+        Side::Robot => {
+            let robot = Config::offer(Media::Send(CAMERA), Manners::Polite);
+            (Config::answer(robot.conn, Media::Receive, Manners::Impolite), robot)
+        }
+    };
+    connected(Pair {
+        app: End::open(complete(app, app_has_sound)),
+        robot: End::open(complete(robot, robot_has_sound)),
+        delivered: Vec::new(),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_drive_has_sound_where_both_sides_do_and_pictures_in_any_case() {
+    for offers in [Side::App, Side::Robot] {
+        for (app_has, robot_has) in [(true, true), (true, false), (false, true), (false, false)] {
+            let mut pair = drive(offers, app_has, robot_has).await;
+            let what = format!("{offers:?} offers, app {app_has}, robot {robot_has}");
+            pair.robot.connection.send_frame(Track::Camera, picture(0, FrameKind::Key, 3000));
+            next_picture(&mut pair.app, Track::Camera).await;
+            let has = app_has && robot_has;
+            for (from, to) in [(Side::App, Side::Robot), (Side::Robot, Side::App)] {
+                assert_eq!(pair.end(from).connection.has_sound(), has, "{what}");
+                let sent = pair.end(from).connection.send_sound(sound(1));
+                assert_eq!(sent, if has { Ok(()) } else { Err(SendError::NoSound) }, "{what}");
+                if has {
+                    assert_eq!(next_sound(pair.end_mut(to)).await.data, sound(1).data, "{what}");
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_caller_who_closes_is_seen_to() {
     let mut pair = connected(callers()).await;

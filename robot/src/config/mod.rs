@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use farwheel_media::audio;
 use farwheel_media::capture::Spec;
 use farwheel_peer::signaling::RoomName;
 use farwheel_proto::control::Axis;
@@ -35,6 +36,8 @@ pub struct Config {
     pub camera: Camera,
     /// Target of the encoder.
     pub bitrate: Bitrate,
+    /// Microphone and speaker.
+    pub sound: Sound,
     /// The outputs.
     pub drive: Drive,
     /// What lets a peer take the lease from anyone.
@@ -135,6 +138,15 @@ pub enum Strip {
     Absent,
 }
 
+/// Microphone and speaker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sound {
+    /// What all who are connected hear.
+    pub microphone: audio::Spec,
+    /// What the driver talks through.
+    pub speaker: audio::Spec,
+}
+
 /// The outputs.
 #[derive(Clone, Debug)]
 pub struct Drive {
@@ -196,6 +208,10 @@ impl Config {
             },
             bitrate: layers
                 .parse("video.bitrate_kbps", |text| whole(text, 100, 20_000).map(Bitrate::from_kbps))?,
+            sound: Sound {
+                microphone: layers.parse("sound.microphone", |text| Ok(text.parse()?))?,
+                speaker: layers.parse("sound.speaker", |text| Ok(text.parse()?))?,
+            },
             drive: Drive {
                 output: layers.parse("drive.output", str::parse)?,
                 pulse_log: layers.parse_optional("drive.pulse_log", |text| Ok(text.into()))?,

@@ -205,6 +205,20 @@ pub static SETTINGS: &[Setting] = &[
         "Most video to send, in kbit/s, 100 to 20000; the link decides below it.",
     ),
     text(
+        "sound.microphone",
+        "microphone",
+        "DEVICE",
+        Fixed("none"),
+        "Microphone that all who are connected hear: none, default, test, wav:FILE, loop:FILE or a device's name.",
+    ),
+    text(
+        "sound.speaker",
+        "speaker",
+        "DEVICE",
+        Fixed("none"),
+        "Speaker that the driver talks through: none, default, wav:FILE or a device's name.",
+    ),
+    text(
         "drive.output",
         "drive",
         "OUTPUT",

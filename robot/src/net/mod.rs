@@ -14,6 +14,7 @@ pub use room::{Ended, Room};
 use crate::clock::CarClock;
 use crate::config::{self, Config};
 use crate::control::{Inbox, PeerId};
+use crate::sound::Sound;
 use crate::video::{Fanout, Wish, encode};
 
 /// How to reach others.
@@ -66,6 +67,8 @@ pub struct Shared {
     pub clock: CarClock,
     /// Differs from start to start.
     pub boot: u32,
+    /// Microphone and speaker, where there are any.
+    pub sound: Option<Arc<Sound>>,
     /// Told when the robot has joined its room for the first time.
     pub ready: Notify,
 }

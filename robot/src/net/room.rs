@@ -321,11 +321,18 @@ impl Room {
             return None;
         }
         let (conn, initiative) = (config.conn, config.initiative);
-        let (connection, events, _) = Connection::open(self.complete(config));
+        let config = match &self.shared.sound {
+            Some(_) => config.with_sound(),
+            None => config,
+        };
+        let (connection, events, incoming) = Connection::open(self.complete(config));
         let connection = Arc::new(connection);
         // Unlike the peer's id it differs for each connection, so that what control knows of one that is gone
         // cannot be mistaken for the next.
         let key: control::PeerId = Arc::from(format!("{peer}.{conn}"));
+        if let Some(sound) = &self.shared.sound {
+            tokio::spawn(Arc::clone(sound).play(Arc::clone(&key), incoming.sound));
+        }
         let name = self.roster.get(peer).and_then(|peer| peer.name.clone());
         self.roster.handle_connecting(peer);
         tokio::spawn(viewer::forward(

@@ -16,6 +16,7 @@ use farwheel_proto::control::telemetry::{Fast, Slow};
 use farwheel_proto::control::{
     Axis, CommandSender, Flags, Intent, PathCounts, ReceiverReport, Status, Telemetry,
 };
+use farwheel_proto::sound;
 use farwheel_proto::video::EncodedFrame;
 use farwheel_robot::clock::monotonic_ns;
 use tokio::sync::mpsc;
@@ -37,6 +38,8 @@ pub(crate) struct View {
     /// Newest link report.
     pub(crate) report: Option<LinkReport>,
     pub(crate) frames: u64,
+    /// Packets of sound that came.
+    pub(crate) sounds: u64,
     /// When commands whose controls differ from the one before left, on the machine's clock.
     pub(crate) changes_ns: Vec<u64>,
     pub(crate) events: Vec<Body>,
@@ -83,6 +86,8 @@ pub(crate) enum Order {
     Report(ReceiverReport),
     /// Say that pictures are lost for good.
     TellLoss,
+    /// Say back what is heard from here on.
+    Speak,
 }
 
 /// A driver on a thread of its own; gone when dropped.
@@ -210,6 +215,7 @@ struct Task {
     fingerprint: Option<String>,
     own_id: Option<signaling::PeerId>,
     requests: u32,
+    speaks: bool,
 }
 
 struct Link {
@@ -217,6 +223,7 @@ struct Link {
     connection: Arc<Connection>,
     events: farwheel_peer::Events,
     frames: farwheel_peer::Frames,
+    sounds: farwheel_peer::Sounds,
 }
 
 enum News {
@@ -224,6 +231,7 @@ enum News {
     Connection(Option<Event>),
     Beside(Option<Event>),
     Frame(EncodedFrame),
+    Sound(sound::Received),
     Order(Option<Order>),
     Tick,
 }
@@ -243,6 +251,17 @@ impl Task {
             fingerprint: None,
             own_id: None,
             requests: 0,
+            speaks: false,
+        }
+    }
+
+    /// Says back what was heard, once it was told to.
+    fn hear(&mut self, heard: sound::Received) {
+        self.update(|view| view.sounds += 1);
+        if let (true, Some(link)) = (self.speaks, &self.link) {
+            let sound::Received { media_time, data, .. } = heard;
+            let said = sound::Packet { media_time, data, begins: false, lasts: Duration::from_millis(10) };
+            link.connection.send_sound(said).ok();
         }
     }
 
@@ -303,6 +322,7 @@ impl Task {
                 News::Beside(event) => self.handle_beside(event),
                 News::Connection(None) => self.link = None,
                 News::Frame(frame) => self.show(frame),
+                News::Sound(sound) => self.hear(sound),
                 News::Order(Some(order)) => self.obey(order),
                 News::Order(None) => break,
                 News::Tick => self.send_command(),
@@ -315,10 +335,11 @@ impl Task {
     }
 
     fn open(&mut self, peer: signaling::PeerId, config: Config) {
-        let (connection, events, incoming) = Connection::open(config.with_bind(Bind::Loopback));
+        let (connection, events, incoming) = Connection::open(config.with_bind(Bind::Loopback).with_sound());
         let connection = Arc::new(connection);
         self.update(|view| view.conn = Some(connection.conn()));
-        self.link = Some(Link { peer, connection, events, frames: incoming.camera });
+        let farwheel_peer::Incoming { camera, sound, .. } = incoming;
+        self.link = Some(Link { peer, connection, events, frames: camera, sounds: sound });
         self.sender.handle_connection();
     }
 
@@ -333,7 +354,8 @@ impl Task {
             view.beside.conn = Some(connection.conn());
             view.beside.connected = false;
         });
-        self.beside = Some(Link { peer: link.peer, connection, events, frames: incoming.camera });
+        let farwheel_peer::Incoming { camera, sound, .. } = incoming;
+        self.beside = Some(Link { peer: link.peer, connection, events, frames: camera, sounds: sound });
     }
 
     fn announce(&self) {
@@ -460,6 +482,7 @@ impl Task {
                 let link = self.link.as_ref().expect("connected");
                 link.connection.send(Channel::Telemetry, Bytes::copy_from_slice(&report.encode())).unwrap();
             }
+            Order::Speak => self.speaks = true,
             Order::TellLoss => {
                 self.link.as_ref().expect("connected").connection.request_keyframe(Track::Camera)
             }
@@ -515,6 +538,7 @@ async fn next(link: &mut Option<Link>) -> News {
     tokio::select! {
         event = link.events.recv() => News::Connection(event),
         Some(frame) = link.frames.recv() => News::Frame(frame),
+        Some(sound) = link.sounds.recv() => News::Sound(sound),
     }
 }
 

@@ -12,3 +12,4 @@ mod latency;
 mod lease;
 mod picture;
 mod second_path;
+mod sound;

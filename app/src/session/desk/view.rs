@@ -148,6 +148,7 @@ pub(super) fn fill_drive(
         size: figures.totals().size.map(|size| (size.width, size.height)),
     };
     drive.why = status.why.look(now);
+    drive.has_sound = status.has_sound && status.is_connected();
     drive.control.clone_from(&status.control);
     drive.stages = figures.stages();
     drop(figures);

@@ -24,7 +24,8 @@ pub(crate) fn show(ui: &mut Ui, area: Rect, cx: &mut Cx<'_>, room: Room) {
     let head = PAD + words.size().y + PAD - 4.0;
     let rows = rows(view);
     let drives = cx.state.role == Role::Driver;
-    let switch = if drives { CONTROL } else { 0.0 };
+    let switches = usize::from(drives) + usize::from(cx.state.has_sound);
+    let switch = CONTROL * switches as f32;
     let font = theme::font(size::CAPTION, Weight::Regular);
     let lay = |line: &String| ui.painter().layout(line.clone(), font, p.soft, WIDTH - 2.0 * PAD);
     let control = cx.state.control.as_ref().filter(|_| drives).map(lay);
@@ -46,10 +47,16 @@ pub(crate) fn show(ui: &mut Ui, area: Rect, cx: &mut Cx<'_>, room: Room) {
             describe(ui, Rect::from_min_size(at, words.size()), "control", line);
             ui.painter().galley(at, words, p.soft);
         }
+        let mut bottom = rect.bottom() - PAD / 2.0;
+        let mut place = || {
+            bottom -= CONTROL;
+            Rect::from_min_size(pos2(rect.left() + PAD, bottom), vec2(WIDTH - 2.0 * PAD, CONTROL))
+        };
         if drives {
-            let bottom = rect.bottom() - PAD / 2.0;
-            let least = pos2(rect.left() + PAD, bottom - CONTROL);
-            economy(ui, Rect::from_min_max(least, pos2(rect.right() - PAD, bottom)), cx);
+            economy(ui, place(), cx);
+        }
+        if cx.state.has_sound {
+            hear(ui, place(), cx);
         }
     }
 }
@@ -70,6 +77,15 @@ fn economy(ui: &mut Ui, rect: Rect, cx: &mut Cx<'_>) {
     let mut child = ui.new_child(UiBuilder::new().max_rect(rect).id_salt("economy"));
     toggle_row(&mut child, "Economy mode (F6)", "", &mut settings.economy);
     if settings.economy != cx.model.settings.economy {
+        cx.out.push(Command::ChangeSettings(Box::new(settings)));
+    }
+}
+
+fn hear(ui: &mut Ui, rect: Rect, cx: &mut Cx<'_>) {
+    let mut settings = cx.model.settings.clone();
+    let mut child = ui.new_child(UiBuilder::new().max_rect(rect).id_salt("hear"));
+    toggle_row(&mut child, "Hear the car (F7); hold T to talk", "", &mut settings.hear);
+    if settings.hear != cx.model.settings.hear {
         cx.out.push(Command::ChangeSettings(Box::new(settings)));
     }
 }

@@ -1,6 +1,7 @@
 //! What begins once the handshake is done, and with each track that comes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use farwheel_proto::call::verify::Fingerprints;
 use farwheel_proto::rate::Track;
@@ -53,11 +54,37 @@ impl Task<'_> {
         }
     }
 
-    /// The handshake has just proved them.
-    pub(super) async fn note_fingerprints(&self) {
+    /// The handshake has just proved the descriptions.
+    pub(super) async fn note_descriptions(&self) {
+        let remote = self.engine.connection.current_remote_description().await;
+        let has_sound = self.config.has_sound() && remote.is_some_and(|remote| takes_sound(&remote.sdp));
+        self.outlet.shared.sound_open.store(has_sound, Ordering::Release);
         let description = self.engine.connection.current_local_description().await;
         let own = description.and_then(|description| fingerprint_in(&description.sdp));
         let both = own.zip(self.remote_fingerprint.clone().flatten());
         *self.outlet.shared.fingerprints() = both.map(|(own, other)| Fingerprints { own, other });
+    }
+}
+
+/// Whether a description has a section of sound that is not refused (RFC 9429 section 5.3.1: by port 0).
+fn takes_sound(sdp: &str) -> bool {
+    let mut ports = sdp.lines().filter_map(|line| line.strip_prefix("m=audio ")?.split(' ').next());
+    ports.any(|port| port != "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_of_sound_that_is_refused_is_none() {
+        for (sdp, want) in [
+            ("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n", true),
+            ("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\nm=audio 0 UDP/TLS/RTP/SAVPF 0\r\n", false),
+            ("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\n", false),
+            ("m=audio", false),
+        ] {
+            assert_eq!(takes_sound(sdp), want, "{sdp:?}");
+        }
     }
 }
