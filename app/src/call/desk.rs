@@ -12,6 +12,7 @@ use super::files;
 use super::{Choices, Config, Devices, Session, Stage, Tiles};
 use crate::model::call::{Command, Own, Phase, PreJoin, Source, Target};
 use crate::model::connect::{Field, Problem};
+use crate::model::settings::Calling;
 use crate::model::{Model, Notice};
 use crate::render::slot::Slot;
 use crate::session::Runtime;
@@ -137,12 +138,20 @@ impl Desk {
         model.prejoin = Some(PreJoin { target: here.target.clone(), own, phase, is_testing: false });
     }
 
-    /// Executes what the user asked for; `name` is what others see.
-    pub fn execute(&mut self, command: Command, runtime: &Runtime, name: &str) {
+    /// Spends little data from now on, or as much as is of use.
+    pub fn set_thrift(&mut self, thrift: Thrift) {
+        if let Some(here) = &self.place {
+            here.devices.set_thrift(thrift);
+        }
+    }
+
+    /// Executes what the user asked for; `name` is what others see, `calling` is how the user calls where the command line
+    /// did not say.
+    pub fn execute(&mut self, command: Command, runtime: &Runtime, name: &str, calling: &Calling) {
         match command {
-            Command::Prepare(target) => self.prepare(target),
+            Command::Prepare(target) => self.prepare(target, calling),
             Command::Dismiss => self.place = None,
-            Command::Join => self.join(runtime, name),
+            Command::Join => self.join(runtime, name, calling),
             // What was before the call comes back: it may have been left by mistake.
             Command::Leave => self.place = None,
             command => {
@@ -157,12 +166,12 @@ impl Desk {
         }
     }
 
-    fn prepare(&mut self, target: Target) {
+    fn prepare(&mut self, target: Target, calling: &Calling) {
         if let Some(here) = &mut self.place {
             (here.target, here.session, here.problem) = (target, None, None);
             return;
         }
-        match Devices::open(self.options.choices.clone()) {
+        match Devices::open(self.options.choices.clone().with(calling)) {
             Ok(devices) => {
                 let devices = Arc::new(devices);
                 self.place = Some(Here { target, devices, session: None, problem: None });
@@ -172,7 +181,7 @@ impl Desk {
         }
     }
 
-    fn join(&mut self, runtime: &Runtime, name: &str) {
+    fn join(&mut self, runtime: &Runtime, name: &str, calling: &Calling) {
         let Some(here) = &mut self.place else { return };
         here.problem = None;
         let room: RoomName = match here.target.room.parse() {
@@ -196,12 +205,15 @@ impl Desk {
                 ca: self.options.ca.clone(),
             },
             bind: self.options.bind.clone(),
-            candidates: self.options.candidates,
+            candidates: match calling.relay_only {
+                true => CandidatePolicy::RelayOnly,
+                false => self.options.candidates,
+            },
             shown: Shown::WhenDrawn,
             strip: self.options.strip,
             left_out: LEFT_OUT,
             tiles: Tiles::Told,
-            thrift: self.options.thrift,
+            thrift: if calling.low_data { Thrift::Low } else { self.options.thrift },
             files: files::Config { folder: files_folder(), limit: FILE_MAX, offers: files::Offers::Ask },
             home: home(),
         };

@@ -13,13 +13,16 @@ use super::outgoing::{Encoded, Health, Outgoing, Receiver, Setup};
 use super::sound::Sound;
 use super::{epoch, lock};
 use crate::model::call::{Cleaning, Command, Device, Kind, Own, Switch, Voice};
+use crate::model::settings::Calling;
 use crate::render::slot::Slot;
 
 /// What to begin with.
 #[derive(Clone, Debug)]
 pub struct Choices {
-    /// The camera; none: the first one there is.
+    /// The camera; none: the one with this name, or the first one there is.
     pub camera: Option<Spec>,
+    /// The camera's name, where it is not given otherwise.
+    pub camera_name: Option<String>,
     /// Size of its pictures.
     pub size: Size,
     /// Pictures a second.
@@ -42,6 +45,7 @@ impl Default for Choices {
     fn default() -> Self {
         Self {
             camera: None,
+            camera_name: None,
             size: CAMERA_SIZE,
             fps: CAMERA_FPS,
             overlay: Overlay::None,
@@ -51,6 +55,22 @@ impl Default for Choices {
             voice: Voice::On,
             cleaning: Cleaning::default(),
         }
+    }
+}
+
+impl Choices {
+    /// As the user calls, where nothing else was said.
+    #[must_use]
+    pub fn with(mut self, calling: &Calling) -> Self {
+        let named = |spec: audio::Spec, name: &Option<String>| match (spec, name) {
+            (audio::Spec::Default, Some(name)) => audio::Spec::Named(name.clone()),
+            (spec, _) => spec,
+        };
+        self.microphone = named(self.microphone, &calling.microphone);
+        self.speaker = named(self.speaker, &calling.speaker);
+        self.camera_name = self.camera_name.or_else(|| calling.camera.clone());
+        self.cleaning = calling.cleaning;
+        self
     }
 }
 
@@ -194,7 +214,9 @@ impl Devices {
             cameras.insert(0, (spec.to_string(), spec.clone()));
         }
         let is_used = |(_, spec): &(String, Spec)| wanted.as_ref() == Some(spec);
-        state.used = cameras.iter().position(is_used).or_else(|| (!cameras.is_empty()).then_some(0));
+        let has_name = |(name, _): &(String, Spec)| state.choices.camera_name.as_ref() == Some(name);
+        let used = cameras.iter().position(is_used).or_else(|| cameras.iter().position(has_name));
+        state.used = used.or_else(|| (!cameras.is_empty()).then_some(0));
         state.cameras = cameras;
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use farwheel_peer::signaling::{self, RoomName};
 use farwheel_peer::{Bind, CandidatePolicy};
+use farwheel_proto::call::layers::Thrift;
 
 use super::hands::{Driver, Hands};
 use super::lobby::Lookout;
@@ -236,7 +237,7 @@ impl Desk {
 
     fn call(&mut self, command: crate::model::call::Command) {
         let name = self.name();
-        self.call.execute(command, &self.runtime, &name);
+        self.call.execute(command, &self.runtime, &name, &self.settings.call);
     }
 
     fn look(&mut self, place: Place) {
@@ -258,6 +259,9 @@ impl Desk {
             // What is chosen now counts more than what the command line said.
             self.options.control_paths = None;
             self.order(Order::ControlPaths(settings.control_paths));
+        }
+        if settings.call.low_data != self.settings.call.low_data {
+            self.call.set_thrift(if settings.call.low_data { Thrift::Low } else { Thrift::Free });
         }
         self.settings = Arc::new(settings);
         self.hands.shared().set_settings(Arc::clone(&self.settings));

@@ -64,6 +64,25 @@ fn a_call_goes_on_without_the_server_and_the_new_one_brings_others_in() {
 }
 
 #[test]
+fn what_is_written_reaches_latecomers_and_a_file_arrives_whole() {
+    let scene = Scene::new();
+    let (_server, url) = scene.server("127.0.0.1:0", &[]);
+    let content: Vec<u8> = (0..700_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let (file, folder) = (scene.dir.path().join("notes.bin"), scene.dir.path().join("taken"));
+    std::fs::write(&file, &content).unwrap();
+    let mut bob = scene.caller(&url, "bob", &strings(&["--accept-files", folder.to_str().unwrap()]));
+    bob.wait_line("In the room");
+    let more = ["--say", "good morning", "--send", file.to_str().unwrap()];
+    let mut ada = scene.caller(&url, "ada", &strings(&more));
+    bob.wait_line("ada: good morning");
+    let mut cyd = scene.caller(&url, "cyd", &[]);
+    cyd.wait_line("ada: good morning");
+    bob.wait_line("notes.bin is there");
+    ada.wait_line("notes.bin is there");
+    assert!(std::fs::read(folder.join("notes.bin")).unwrap() == content, "the file is another one");
+}
+
+#[test]
 fn who_knocks_at_a_locked_room_waits_and_is_let_in_or_turned_away() {
     for (answer, is_in) in [("admit", true), ("deny", false)] {
         let scene = Scene::new();
