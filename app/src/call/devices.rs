@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use farwheel_media::audio;
-use farwheel_media::capture::{self, Overlay, Spec};
+use farwheel_media::capture::{self, Overlay, Spec, screen};
 use farwheel_peer::{Call as Sources, Camera as Limits, Track};
 use farwheel_proto::call::State;
 use farwheel_proto::call::layers::Thrift;
@@ -93,6 +93,7 @@ struct Inner {
     is_hand_up: bool,
     is_recording: bool,
     shared: Option<String>,
+    screens: Vec<screen::Item>,
 }
 
 impl Devices {
@@ -118,6 +119,7 @@ impl Devices {
                 is_hand_up: false,
                 is_recording: false,
                 shared: None,
+                screens: Vec::new(),
             }),
         };
         devices.sound.set_use(lock(&devices.state).choices.voice);
@@ -220,6 +222,38 @@ impl Devices {
         state.cameras = cameras;
     }
 
+    /// Looks at what could be shared; asks the desktop, which takes some milliseconds.
+    pub(super) fn look_at_screens(&self) {
+        // Without a desktop there is nothing to share.
+        let screens = screen::list().unwrap_or_default();
+        lock(&self.state).screens = screens;
+    }
+
+    /// Ends sharing what is not there any more; says why.
+    pub(super) fn look_after_share(&self) -> Option<String> {
+        let Health::Failed(reason) = self.screen.health() else { return None };
+        let shared = lock(&self.state).shared.take()?;
+        self.screen.capture(None);
+        Some(format!("{shared} is not shared any more: {reason}"))
+    }
+
+    fn share(&self, index: usize) {
+        let item = {
+            let mut state = lock(&self.state);
+            let Some(item) = state.screens.get(index).cloned() else { return };
+            state.shared = Some(item.name.clone());
+            item
+        };
+        let size = item.size.within(SCREEN_SIZE);
+        let config = capture::Config { spec: item.spec, size, fps: SCREEN_FPS, overlay: Overlay::None };
+        self.screen.capture(Some(config));
+    }
+
+    fn end_share(&self) {
+        lock(&self.state).shared = None;
+        self.screen.capture(None);
+    }
+
     /// Does what is asked for; false if it is not for the devices.
     pub fn execute(&self, command: &Command) -> bool {
         match command {
@@ -252,6 +286,8 @@ impl Devices {
                 let Ok(spec) = name.parse() else { return true };
                 if *kind == Kind::Microphone { engine.use_microphone(spec) } else { engine.use_speaker(spec) }
             }
+            Command::Share(index) => self.share(*index),
+            Command::EndShare => self.end_share(),
             Command::Hand(switch) => lock(&self.state).is_hand_up = *switch == Switch::On,
             Command::Use(Kind::Camera, index) => {
                 {
@@ -292,6 +328,7 @@ impl Devices {
         own.voice = state.choices.voice;
         own.is_hand_up = state.is_hand_up;
         own.shared.clone_from(&state.shared);
+        own.screens = state.screens.iter().map(|item| item.name.clone()).collect();
     }
 
     /// Opens the camera in use, or closes it.

@@ -57,6 +57,7 @@ pub(super) async fn run(
         talk,
         keep,
         loss_told_at: None,
+        looked_at: None,
         active: Active::default(),
     };
     let mut done = worker.start_files();
@@ -113,6 +114,7 @@ struct Worker {
     talk: Talk,
     keep: Keep,
     loss_told_at: Option<Instant>,
+    looked_at: Option<Instant>,
     active: Active<PeerId>,
 }
 
@@ -130,8 +132,22 @@ impl Worker {
         self.begin_trust();
         self.watch_recording();
         self.feed_files();
+        if let Some(text) = self.devices.look_after_share() {
+            self.shared.notice(Notice::warning(text));
+        }
+        self.look_at_screens(now);
         self.tell_loss(now);
         self.publish(now);
+    }
+
+    fn look_at_screens(&mut self, now: Instant) {
+        if self.looked_at.is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY) {
+            return;
+        }
+        self.looked_at = Some(now);
+        let devices = Arc::clone(&self.devices);
+        // Not waited for: the list is a slot.
+        tokio::task::spawn_blocking(move || devices.look_at_screens());
     }
 
     /// The encoder expects the loss of the worst link.
@@ -201,5 +217,7 @@ impl Worker {
 }
 
 const EVENTS_MAX: usize = 256;
+/// Windows come and go.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
 const LOSS_EVERY: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(50);

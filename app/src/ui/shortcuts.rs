@@ -100,7 +100,7 @@ fn group(ui: &mut Ui, heading: &str, keys: &[(&str, &str)]) {
 /// Below the plates along the upper edge, in points.
 const TOP: f32 = 76.0;
 
-const DRIVING: [(&str, &str); 9] = [
+const DRIVING: [(&str, &str); 10] = [
     ("Esc", "Emergency stop"),
     ("Enter", "Hold for a second: arm"),
     ("W  S", "Forward, reverse"),
@@ -110,6 +110,7 @@ const DRIVING: [(&str, &str); 9] = [
     ("Q  E", "Pan the camera"),
     ("R  F", "Tilt the camera"),
     ("L  H", "Lights, horn"),
+    ("T", "Hold to talk to the car"),
 ];
 
 const CALLS: [(&str, &str); 11] = [
@@ -135,13 +136,14 @@ const PAGES: [(&str, &str); 6] = [
     ("F11", "Full screen"),
 ];
 
-const WINDOW: [(&str, &str); 9] = [
+const WINDOW: [(&str, &str); 10] = [
     ("F1  ?", "This list"),
     ("F2", "Drive"),
     ("F3", "Controller"),
     ("F4  F5", "Stats, settings"),
     ("F6", "Economy mode"),
     ("F7", "Calls"),
+    ("F8", "Hear the car"),
     ("F10", "Hide the figures"),
     ("F11", "Full screen"),
     ("F12", "Snapshot"),

@@ -250,7 +250,7 @@ impl Window {
                 let settings = Settings { economy: !model.settings.economy, ..model.settings.clone() };
                 out.push(Command::ChangeSettings(Box::new(settings)));
             }
-            if pressed(EguiKey::F7) {
+            if pressed(EguiKey::F8) {
                 let settings = Settings { hear: !model.settings.hear, ..model.settings.clone() };
                 out.push(Command::ChangeSettings(Box::new(settings)));
             }

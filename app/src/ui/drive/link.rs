@@ -84,7 +84,7 @@ fn economy(ui: &mut Ui, rect: Rect, cx: &mut Cx<'_>) {
 fn hear(ui: &mut Ui, rect: Rect, cx: &mut Cx<'_>) {
     let mut settings = cx.model.settings.clone();
     let mut child = ui.new_child(UiBuilder::new().max_rect(rect).id_salt("hear"));
-    toggle_row(&mut child, "Hear the car (F7); hold T to talk", "", &mut settings.hear);
+    toggle_row(&mut child, "Hear the car (F8); hold T to talk", "", &mut settings.hear);
     if settings.hear != cx.model.settings.hear {
         cx.out.push(Command::ChangeSettings(Box::new(settings)));
     }
