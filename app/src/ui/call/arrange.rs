@@ -158,7 +158,9 @@ mod tests {
                 assert_eq!(tiles.len(), count);
                 assert_apart_and_inside(area, &tiles);
                 let used: f32 = tiles.iter().map(|tile| tile.area()).sum::<f32>() / area.area();
-                assert!(used > 0.42, "{count} in {width}x{height} use {used:.2}");
+                // One below the other, 4:3 over the whole width: a narrow window has no more for few people.
+                let most = count as f32 * width * width * 0.75 / area.area();
+                assert!(used > 0.42_f32.min(0.95 * most), "{count} in {width}x{height} use {used:.2}");
                 let ratio = tiles[0].width() / tiles[0].height();
                 assert!((1.33..1.78).contains(&ratio), "{ratio}");
             }
