@@ -52,7 +52,7 @@ pub(crate) const TEST: Set = Set {
 /// A machine in software, what it boots with, and what finds its gamepads.
 pub(crate) const GUEST: Set = Set {
     purpose: "start an emulated machine full of devices",
-    names: &["qemu-system-x86", "busybox-static", "kmod", "udev", "iproute2"],
+    names: &["qemu-system-x86", "busybox-static", "kmod", "udev", "iproute2", "alsa-utils"],
 };
 
 /// GStreamer's webrtcbin with its Python bindings.

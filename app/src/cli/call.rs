@@ -18,7 +18,7 @@ use super::signals::Stop;
 use super::{Exit, Measure, parse_size, stats, window};
 use crate::call::files;
 use crate::call::{self, Choices, Devices, Session, Stage, Tiles};
-use crate::model::call::{self as model, Command, Link, Progress, Server, Target};
+use crate::model::call::{self as model, Command, Link, Own, Progress, Server, Target};
 use crate::model::connect::Problem;
 use crate::model::invitation;
 use crate::session::Runtime;
@@ -224,6 +224,8 @@ struct Attendant<'a> {
     lines: usize,
     files: BTreeMap<u64, &'static str>,
     has_spoken: bool,
+    /// How each device was last.
+    devices: [String; 3],
     is_in: bool,
     is_away: bool,
     is_locked: bool,
@@ -243,6 +245,7 @@ impl<'a> Attendant<'a> {
             lines: 0,
             files: BTreeMap::new(),
             has_spoken: false,
+            devices: Default::default(),
             is_away: false,
             is_locked: false,
         }
@@ -315,6 +318,7 @@ impl<'a> Attendant<'a> {
             self.session.execute(command);
         }
         self.follow_talk(&view);
+        self.follow_devices(&view.own);
         let mut said = BTreeMap::new();
         for member in &view.members {
             let how = match member.link {
@@ -332,6 +336,26 @@ impl<'a> Attendant<'a> {
             // Somebody whose id has changed is among those who are here.
             if !self.said.values().any(|(other, _)| *other == name) {
                 self.say(&format!("{name} has left"));
+            }
+        }
+    }
+
+    /// Tells which devices are used, and why one is not.
+    fn follow_devices(&mut self, own: &Own) {
+        let devices = [("Camera", &own.camera), ("Microphone", &own.microphone), ("Speaker", &own.speaker)];
+        for (at, (kind, device)) in devices.into_iter().enumerate() {
+            let name = device.used.and_then(|used| device.names.get(used));
+            let how = match (name, &device.problem) {
+                (Some(name), None) => format!("{kind}: {name}"),
+                (Some(name), Some(problem)) => format!("{kind}: {name}, since {problem}"),
+                (None, Some(problem)) => format!("{kind}: none, {problem}"),
+                (None, None) => String::new(),
+            };
+            if self.devices[at] != how {
+                if !how.is_empty() {
+                    self.say(&how);
+                }
+                self.devices[at] = how;
             }
         }
     }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
+use farwheel_media::audio;
+use farwheel_media::capture::usb;
 use farwheel_media::encode::{Assembler, assembler};
 use farwheel_peer::signaling::{self, Client, IceServer, Role};
 use serde_json::json;
@@ -93,7 +95,17 @@ pub(super) fn run(args: &Doctor) -> anyhow::Result<Exit> {
         return nat::run(args);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let mut findings = vec![display(), graphics(&runtime), codec(), gamepads(), settings()];
+    let [microphones, speakers] = audio::device_names();
+    let mut findings = vec![
+        display(),
+        graphics(&runtime),
+        codec(),
+        gamepads(),
+        cameras(),
+        sound("microphone", &microphones, "Calls are heard, but nobody hears you."),
+        sound("speaker", &speakers, "Calls are silent here; the others still hear you."),
+        settings(),
+    ];
     match &args.server {
         Some(server) => {
             let token = args.token_file.as_deref().map(read_secret).transpose()?;
@@ -117,9 +129,9 @@ pub(super) fn run(args: &Doctor) -> anyhow::Result<Exit> {
         println!("{}", serde_json::to_string_pretty(&json!({"well": is_well, "findings": list}))?);
     } else {
         for f in &findings {
-            println!("{:>5}  {:<9} {}", f.health.word(), f.subject, f.what);
+            println!("{:>5}  {:<10} {}", f.health.word(), f.subject, f.what);
             if !f.remedy.is_empty() {
-                println!("{:17}{}", "", f.remedy);
+                println!("{:18}{}", "", f.remedy);
             }
         }
     }
@@ -189,6 +201,32 @@ fn gamepads() -> Finding {
     }
     let names: Vec<_> = devices.iter().map(|d| d.name.as_str()).collect();
     Finding::good("gamepads", format!("{}.", names.join(", ")))
+}
+
+fn cameras() -> Finding {
+    let devices = match usb::devices() {
+        Ok(devices) => devices,
+        Err(e) => return Finding::lacking("cameras", format!("{e}."), "Calls go without a picture of you."),
+    };
+    let describe = |device: &usb::Device| match &device.formats {
+        Ok(_) => format!("{} (usb:{})", device.name, device.path.display()),
+        Err(e) => format!("{} ({e})", device.name),
+    };
+    let names: Vec<_> = devices.iter().map(describe).collect();
+    match devices.iter().any(|device| device.formats.is_ok()) {
+        true => Finding::good("cameras", format!("{}.", names.join(", "))),
+        false if names.is_empty() => {
+            Finding::lacking("cameras", "none is connected.", "Calls go without a picture of you.")
+        }
+        false => Finding::lacking("cameras", format!("{}.", names.join(", ")), "None of them can be used."),
+    }
+}
+
+fn sound(subject: &'static str, names: &[String], without: &str) -> Finding {
+    match names {
+        [] => Finding::lacking(subject, "none is connected.", without),
+        names => Finding::good(subject, format!("{}.", names.join("; "))),
+    }
 }
 
 fn settings() -> Finding {

@@ -52,8 +52,7 @@ struct View {
 
 impl View {
     fn start(scene: &Scene) -> Self {
-        let camera = format!("usb:{CAMERA}");
-        let mut robot = scene.robot(&["--camera", &camera, "--size", "320x180", "--fps", "15"]);
+        let mut robot = scene.robot(&["--camera", SPEC, "--size", "320x180", "--fps", "15"]);
         robot.wait_line("ready");
         let mut view = scene.app("view", "car");
         view.args(["--y4m", "-", "--wait", "100"]);
@@ -85,7 +84,8 @@ fn colours(picture: &VideoFrame) -> usize {
     counts.iter().filter(|count| **count * 40 >= u.len()).count()
 }
 
-fn plug_in() -> Plug {
+/// One webcam.
+pub(super) fn plug_in() -> Plug {
     // One camera that only captures.
     load("vivid", &["n_devs=1", "node_types=0x1"]);
     wait_for_file(CAMERA);
@@ -93,5 +93,7 @@ fn plug_in() -> Plug {
 }
 
 const CAMERA: &str = "/dev/video0";
+/// As command lines name it.
+pub(super) const SPEC: &str = "usb:/dev/video0";
 /// The driver draws eight bars; a placeholder is grey with a coloured mark.
 const BARS_MIN: usize = 5;

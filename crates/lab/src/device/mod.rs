@@ -4,10 +4,12 @@
 //! (`snd-aloop`), a gamepad (`uinput`). All is emulated in software, so a scenario asserts what happens and in which
 //! order, and only bounds that allow for a machine some ten times slower.
 
+mod call;
 mod camera;
 mod gamepad;
 mod kernel;
 mod scene;
+mod sound;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,10 +23,11 @@ pub struct Scenario {
 }
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 3] = [
+pub const SCENARIOS: [Scenario; 4] = [
     Scenario { name: "camera", run: camera::pictures_arrive },
     Scenario { name: "camera-unplugged", run: camera::unplugged_camera_comes_back },
     Scenario { name: "gamepad", run: gamepad::gamepad_is_found },
+    Scenario { name: "call", run: call::call_survives_an_unplugged_speaker },
 ];
 
 /// What became of a scenario.

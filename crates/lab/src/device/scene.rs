@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::program::{Program, binary};
 
 use super::PATIENCE;
@@ -39,6 +41,37 @@ impl Scene {
         let mut app = command("farwheel", &self.folder);
         app.arg("doctor");
         app
+    }
+
+    /// An app in a call, without a window.
+    pub(super) fn caller(&self, name: &str, arguments: &[&str]) -> Program {
+        let mut call = self.app("call", "room");
+        call.args(["--headless", "--name", name, "--size", "320x180", "--fps", "15", "--tile", "320x180"]);
+        call.arg("--report").arg(self.report(name)).args(arguments);
+        let mut caller = Program::start(call).with_patience(PATIENCE);
+        caller.wait_line("In the room");
+        caller
+    }
+
+    /// Ends a caller as Ctrl-C does; gives its figures.
+    ///
+    /// # Panics
+    /// When it does not end well.
+    pub(super) fn end_of(&self, caller: Program, name: &str) -> Value {
+        caller.terminate();
+        let (status, said) = caller.wait();
+        assert!(status.success(), "{name} ended with {status}: {said}");
+        let text = std::fs::read_to_string(self.report(name)).expect("a caller writes its report");
+        serde_json::from_str(&text).expect("a report is JSON")
+    }
+
+    fn report(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.json"))
+    }
+
+    /// Where its files lie.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The app's command with a room of this server.

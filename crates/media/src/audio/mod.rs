@@ -26,6 +26,8 @@ mod voice;
 pub use clean::Cleaning;
 pub use codec::Thrift;
 pub use device::Status as DeviceStatus;
+#[cfg(feature = "sound-devices")]
+pub use device::names as device_names;
 pub use engine::{Config, Engine, Error, Mixed, Status, Tap};
 pub use marks::Heard;
 pub use spec::{Spec, SpecError};
