@@ -19,7 +19,7 @@ use crate::outbox::{FrameQueued, Messages, Pictures, Queued, Sounds as SoundsOut
 use crate::signal::{Admission, ConnId, Signal, SignalKind};
 use crate::stats::{Link, Stats};
 use crate::task::{self, Command};
-use crate::uplink::{self, SharedUplink};
+use crate::uplink::{self, SharedUplink, Stream};
 
 /// Signals and commands on their way to the connection's task. Full only if that task is stuck: the signal is
 /// refused and the connect watchdog ends the attempt.
@@ -161,8 +161,11 @@ impl Connection {
     }
 
     /// Whether a picture of this track captured just now is worth encoding for this connection, and how large it may become.
-    /// One that was refused must not be sent. `None` where the track is not sent.
+    /// One that was refused must not be sent. `None` where the track is not sent, or not taken by the other side.
     pub fn admit_frame(&self, track: Track) -> Option<Verdict> {
+        if !self.shared.is_taken(Stream::Pictures(track)) {
+            return None;
+        }
         let waiting = Track::ALL.iter().map(|track| self.shared.pictures(*track).bytes()).sum();
         self.shared.uplink.as_ref()?.lock().admit(track, waiting, Instant::now())
     }
@@ -194,6 +197,9 @@ impl Connection {
 
     /// What the pictures of this track are to be, or would be if it were on; `None` where it is not sent.
     pub fn target(&self, track: Track) -> Option<Target> {
+        if !self.shared.is_taken(Stream::Pictures(track)) {
+            return None;
+        }
         self.shared.uplink.as_ref()?.lock().target(track)
     }
 
@@ -257,7 +263,7 @@ impl Connection {
 
     /// Sends a picture of a track, newest last; never waits. What nobody calls this for is muted: the section stays.
     pub fn send_frame(&self, track: Track, frame: EncodedFrame) -> Sent {
-        if !self.shared.media_open.load(Ordering::Acquire) {
+        if !self.shared.media_open.load(Ordering::Acquire) || !self.shared.is_taken(Stream::Pictures(track)) {
             return Sent::NotConnected;
         }
         let (bytes, kind) = (frame.data.len(), frame.kind);
@@ -466,6 +472,8 @@ pub(crate) struct Shared {
     pub(crate) media_open: AtomicBool,
     /// Both sides have sound.
     pub(crate) sound_open: AtomicBool,
+    /// The other side has no section for the track.
+    pub(crate) pictures_refused: [AtomicBool; 2],
     /// The path is direct and short.
     pub(crate) near: AtomicBool,
     /// All channels are open.
@@ -501,6 +509,7 @@ impl Shared {
             offer_pending: AtomicBool::new(false),
             media_open: AtomicBool::new(false),
             sound_open: AtomicBool::new(false),
+            pictures_refused: Default::default(),
             near: AtomicBool::new(false),
             channels_open: AtomicBool::new(false),
             announced: watch::Sender::new(false),
@@ -516,6 +525,14 @@ impl Shared {
             sounds: Mutex::default(),
             fingerprints: Mutex::default(),
             stats: Mutex::default(),
+        }
+    }
+
+    /// Whether the other side has a section for it; of pictures that is so until it is known.
+    pub(crate) fn is_taken(&self, stream: Stream) -> bool {
+        match stream {
+            Stream::Sound => self.sound_open.load(Ordering::Acquire),
+            Stream::Pictures(track) => !self.pictures_refused[index(track)].load(Ordering::Acquire),
         }
     }
 

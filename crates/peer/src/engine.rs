@@ -27,7 +27,8 @@ use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
     RTCIceCandidateInit, RTCIceConnectionState, RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy,
-    RTCPeerConnectionIceEvent, RTCPeerConnectionState, SettingEngine, SettingEngineBuilder,
+    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, SettingEngine,
+    SettingEngineBuilder,
 };
 use webrtc::rtp_transceiver::{RtpSender, RtpTransceiver};
 
@@ -35,6 +36,7 @@ use crate::config::{Bind, CandidatePolicy, Config, Media};
 use crate::detour::Inlet;
 use crate::event::Channel;
 use crate::keyframe_requests::KeyframeRequests;
+use crate::refusal::taken;
 use crate::turn_bridge::Plan;
 use crate::turns::{TurningRuntime, Turns};
 use crate::uplink::{SharedUplink, Stream};
@@ -108,6 +110,26 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    /// An answer. Where the offer has nothing to take of some kind, its tracks are given up: the engine makes no description while
+    /// there is a track that it has no codec for.
+    pub(crate) async fn answer(
+        &mut self,
+        offer: &str,
+    ) -> Result<RTCSessionDescription, webrtc::error::Error> {
+        match self.connection.create_answer(None).await {
+            Err(webrtc::error::Error::ErrSenderWithNoCodecs) => {}
+            made => return made,
+        }
+        let is_refused = |stream: Stream| match stream {
+            Stream::Sound => taken(offer, "audio", "opus") == 0,
+            Stream::Pictures(_) => taken(offer, "video", "H264") == 0,
+        };
+        for (_, sender) in self.senders.extract_if(.., |(stream, _)| is_refused(*stream)) {
+            self.connection.remove_track(&sender.rtp).await?;
+        }
+        self.connection.create_answer(None).await
+    }
+
     /// What a received track carries, by the section of the description that it belongs to.
     pub(crate) async fn stream_of(&self, track: &Arc<dyn TrackRemote>) -> Stream {
         if track.kind().await == RtpCodecKind::Audio {

@@ -1,7 +1,7 @@
 //! One WebRTC connection and the way to it.
 //!
-//! [`Connection`] carries sound, pictures (H.264) and messages between two peers, which of them its [`Media`] says; [`signaling::Client`] joins a
-//! room and carries the offers and candidates. Both are plain handles for use from tokio tasks: every call returns
+//! [`Connection`] carries sound, pictures (H.264) and messages between two peers, which of them its [`Media`] says;
+//! [`signaling::Client`] joins a room and carries the offers and candidates. Both are plain handles for use from tokio tasks: every call returns
 //! at once, work happens in a task of the connection's own, and all queues are bounded.
 //!
 //! No public type names the engine (`webrtc`, see docs/ENGINE.md): it can be replaced in this crate alone.
@@ -25,6 +25,7 @@ mod interfaces;
 mod keyframe_requests;
 mod meter;
 mod outbox;
+mod refusal;
 mod relay_lead;
 mod signal;
 mod silence;

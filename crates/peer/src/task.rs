@@ -10,10 +10,10 @@
 //! | one per track, in | packets to pictures, repairs, requests | with this task |
 //! | sound out, sound in | packets from the outbox, packets to the owner | with this task |
 
-use std::sync::atomic::Ordering;
 mod media;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use farwheel_proto::rate::Track;
@@ -34,6 +34,7 @@ use crate::detour::Inlet;
 use crate::engine::{self, Channels, Engine, EngineEvent};
 use crate::event::{Event, Failure, LinkState};
 use crate::meter::Meter;
+use crate::refusal::softened;
 use crate::signal::{Signal, SignalKind, fingerprint_in};
 use crate::silence::{Due, Silence};
 use crate::stats::{CandidateType, Link};
@@ -256,10 +257,11 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// Gathers and checks again; an offer that is out does so anyway.
+    /// Gathers and checks again; an offer that is out does so anyway. Where people carry the descriptions nobody carries another
+    /// one, and the one on its way would not fit any more.
     async fn restart(&mut self) -> Result<(), Failure> {
         let pending = self.outlet.shared.offer_pending.load(Ordering::Acquire);
-        if !self.knows_peer || pending {
+        if !self.knows_peer || pending || self.config.patience.is_some() {
             return Ok(());
         }
         self.note_footing();
@@ -307,6 +309,8 @@ impl<'a> Task<'a> {
                     return Ok(());
                 }
                 self.remote_fingerprint.get_or_insert_with(|| fingerprint_in(&sdp));
+                let offer = self.engine.connection.pending_local_description().await;
+                let sdp = offer.map_or(sdp.clone(), |offer| softened(&sdp, &offer.sdp));
                 let answer = RTCSessionDescription::answer(sdp).map_err(negotiation)?;
                 self.engine.connection.set_remote_description(answer).await.map_err(negotiation)?;
                 if self.config.patience.is_some() && !self.knows_peer {
@@ -369,12 +373,11 @@ impl<'a> Task<'a> {
             }
         }
         self.remote_fingerprint.get_or_insert_with(|| fingerprint_in(&sdp));
-        let connection = &self.engine.connection;
-        let offer = RTCSessionDescription::offer(sdp).map_err(negotiation)?;
-        connection.set_remote_description(offer).await.map_err(negotiation)?;
-        let answer = connection.create_answer(None).await.map_err(negotiation)?;
+        let offer = RTCSessionDescription::offer(sdp.clone()).map_err(negotiation)?;
+        self.engine.connection.set_remote_description(offer).await.map_err(negotiation)?;
+        let answer = self.engine.answer(&sdp).await.map_err(negotiation)?;
         let sdp = answer.sdp.clone();
-        connection.set_local_description(answer).await.map_err(negotiation)?;
+        self.engine.connection.set_local_description(answer).await.map_err(negotiation)?;
         self.outlet.signal(SignalKind::Answer, json!({ "sdp": sdp }));
         self.handle_peer_known().await
     }

@@ -339,6 +339,55 @@ async fn drive(offers: Side, app_has_sound: bool, robot_has_sound: bool) -> Pair
 }
 
 #[tokio::test]
+async fn pictures_go_on_over_restarts_of_ice_where_one_side_refused_the_others_sound() {
+    for (app_has, robot_has) in [(true, false), (false, true)] {
+        for offers in [Side::App, Side::Robot] {
+            let mut pair = drive(offers, app_has, robot_has).await;
+            for (round, restarts) in [Side::App, Side::Robot, Side::App].into_iter().enumerate() {
+                let answers =
+                    |pair: &Pair| pair.delivered.iter().filter(|it| it.kind == SignalKind::Answer).count();
+                let before = answers(&pair);
+                pair.end(restarts).connection.restart_ice();
+                let what = format!("{offers:?} offered, sound {app_has} {robot_has}, restart {round}");
+                pair.until(&what, |pair| answers(pair) > before).await;
+                pair.until(&what, both_connected).await;
+                let deadline = Instant::now() + support::PATIENCE;
+                for number in 1_u32.. {
+                    assert!(Instant::now() < deadline, "no picture: {what}");
+                    pair.robot.connection.send_frame(Track::Camera, picture(number, FrameKind::Key, 3000));
+                    let wait = Duration::from_millis(50);
+                    if tokio::time::timeout(wait, pair.app.incoming.camera.recv()).await.is_ok() {
+                        break;
+                    }
+                }
+                assert!(!pair.app.connection.has_sound() && !pair.robot.connection.has_sound(), "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_offer_of_sound_that_nobody_here_knows_is_answered_without_sound() {
+    let mut foreign = End::open(Config::offer(Media::Call(CALL), Manners::Impolite));
+    let mut offer = offer_of(&mut foreign).await;
+    let sdp = offer.data["sdp"].as_str().expect("an offer has a description");
+    assert!(sdp.contains("opus/48000/2"), "{sdp}");
+    offer.data["sdp"] = sdp.replace("opus/48000/2", "G722/8000").into();
+    let mut own = End::open(Config::answer(offer.conn, Media::Call(CALL), Manners::Polite));
+    own.connection.handle_signal(offer);
+    let answer = loop {
+        match own.events.recv().await.expect("it goes on") {
+            Event::Signal(signal) if signal.kind == SignalKind::Answer => break signal,
+            Event::State(LinkState::Failed(failure)) => panic!("{failure}"),
+            _ => {}
+        }
+    };
+    let sdp = answer.data["sdp"].as_str().expect("an answer has a description");
+    let ports: Vec<_> = sdp.lines().filter(|line| line.starts_with("m=")).map(|line| &line[..9]).collect();
+    assert_eq!(ports, ["m=audio 0", "m=video 9", "m=video 9", "m=applica"], "{sdp}");
+}
+
+#[tokio::test]
 async fn a_drive_has_sound_where_both_sides_do_and_pictures_in_any_case() {
     for offers in [Side::App, Side::Robot] {
         for (app_has, robot_has) in [(true, true), (true, false), (false, true), (false, false)] {

@@ -321,9 +321,10 @@ impl Room {
             return None;
         }
         let (conn, initiative) = (config.conn, config.initiative);
-        // Without a microphone too: the engine cannot offer again what was refused, and the app could not look for another
-        // path.
-        let config = config.with_sound();
+        let config = match &self.shared.sound {
+            Some(_) => config.with_sound(),
+            None => config,
+        };
         let (connection, events, incoming) = Connection::open(self.complete(config));
         let connection = Arc::new(connection);
         // Unlike the peer's id it differs for each connection, so that what control knows of one that is gone

@@ -11,6 +11,7 @@ use super::Task;
 use crate::config::Media;
 use crate::detour::Detour;
 use crate::event::Event;
+use crate::refusal::taken;
 use crate::signal::fingerprint_in;
 use crate::uplink::Stream;
 use crate::{sound_in, sound_out, video_in, video_out};
@@ -19,6 +20,9 @@ impl Task<'_> {
     pub(super) fn start_sending(&mut self) {
         for (stream, sender) in self.engine.senders.clone() {
             let shared = Arc::clone(&self.outlet.shared);
+            if !shared.is_taken(stream) {
+                continue;
+            }
             match stream {
                 Stream::Sound => {
                     self.workers.spawn(sound_out::send(sender, shared));
@@ -56,35 +60,18 @@ impl Task<'_> {
 
     /// The handshake has just proved the descriptions.
     pub(super) async fn note_descriptions(&self) {
-        let remote = self.engine.connection.current_remote_description().await;
-        let has_sound = self.config.has_sound() && remote.is_some_and(|remote| takes_sound(&remote.sdp));
+        let remote = self.engine.connection.current_remote_description().await.map(|remote| remote.sdp);
+        let remote = remote.unwrap_or_default();
+        let has_sound = self.config.has_sound() && taken(&remote, "audio", "opus") > 0;
         self.outlet.shared.sound_open.store(has_sound, Ordering::Release);
+        // Sections follow the order of the tracks on both sides, so the last are those that a peer does without.
+        let pictures = taken(&remote, "video", "H264");
+        for (track, refused) in Track::ALL.into_iter().zip(&self.outlet.shared.pictures_refused) {
+            refused.store(pictures <= track as usize, Ordering::Release);
+        }
         let description = self.engine.connection.current_local_description().await;
         let own = description.and_then(|description| fingerprint_in(&description.sdp));
         let both = own.zip(self.remote_fingerprint.clone().flatten());
         *self.outlet.shared.fingerprints() = both.map(|(own, other)| Fingerprints { own, other });
-    }
-}
-
-/// Whether a description has a section of sound that is not refused (RFC 9429 section 5.3.1: by port 0).
-fn takes_sound(sdp: &str) -> bool {
-    let mut ports = sdp.lines().filter_map(|line| line.strip_prefix("m=audio ")?.split(' ').next());
-    ports.any(|port| port != "0")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_section_of_sound_that_is_refused_is_none() {
-        for (sdp, want) in [
-            ("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n", true),
-            ("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\nm=audio 0 UDP/TLS/RTP/SAVPF 0\r\n", false),
-            ("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\n", false),
-            ("m=audio", false),
-        ] {
-            assert_eq!(takes_sound(sdp), want, "{sdp:?}");
-        }
     }
 }
