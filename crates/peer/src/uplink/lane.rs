@@ -91,7 +91,10 @@ impl SoundLane {
     /// A number that is reported missing may still come; it was lost for the one who had to play it.
     pub(super) fn handle_report(&mut self, report: &[Reported]) {
         for Reported { number, arrival } in report {
-            if let Some(at) = self.awaited.iter().position(|awaited| awaited == number) {
+            // In the order of sending, which wraps around: a report may name many numbers, so each is sought by halves.
+            let Some(&first) = self.awaited.front() else { return };
+            let since_first = |number: &u16| number.wrapping_sub(first);
+            if let Ok(at) = self.awaited.binary_search_by_key(&since_first(number), since_first) {
                 self.awaited.remove(at);
                 let lost = if arrival.is_none() { 1.0 } else { 0.0 };
                 self.loss += (lost - self.loss) / LOSS_PACKETS;
