@@ -33,8 +33,8 @@ pub use frame::{FrameError, LEN_MIN as FRAME_LEN_MIN};
 pub const UNACKNOWLEDGED_MAX: usize = 1024;
 /// Most bytes of those.
 pub const UNACKNOWLEDGED_BYTES_MAX: usize = 1 << 20;
-/// How far ahead of the next expected one a message may be to be kept: as many as the other end may send. Others are
-/// dropped and sent again.
+/// How far ahead of the next expected one a message may be to be kept: as many as the other end may send, and as many bytes.
+/// Others are dropped and sent again.
 const EARLY_MAX: u64 = UNACKNOWLEDGED_MAX as u64;
 /// An acknowledgement waits for so long for a message to ride on.
 const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(20);
@@ -115,6 +115,7 @@ pub struct Switch {
     /// Number of the next one to deliver.
     expected: u64,
     early: BTreeMap<u64, Bytes>,
+    early_bytes: usize,
     /// Delivered and not acknowledged.
     owed: u32,
     acknowledge_at: Option<Instant>,
@@ -139,6 +140,7 @@ impl Switch {
             kept_bytes: 0,
             expected: 1,
             early: BTreeMap::new(),
+            early_bytes: 0,
             owed: 0,
             acknowledge_at: None,
             resend_at: None,
@@ -252,6 +254,7 @@ impl Switch {
         let known = self.peer.replace(session);
         self.expected = 1;
         self.early.clear();
+        self.early_bytes = 0;
         self.owed = 0;
         if let Some(known) = known {
             if self.former.len() == FORMER_MAX {
@@ -291,8 +294,17 @@ impl Switch {
         if number - self.expected >= EARLY_MAX {
             return;
         }
-        self.early.insert(number, message);
+        // The next one always has room: the others wait for it.
+        let bytes = self.early_bytes + message.len();
+        if number > self.expected && bytes > UNACKNOWLEDGED_BYTES_MAX {
+            return;
+        }
+        self.early_bytes = bytes;
+        if let Some(twice) = self.early.insert(number, message) {
+            self.early_bytes -= twice.len();
+        }
         while let Some(message) = self.early.remove(&self.expected) {
+            self.early_bytes -= message.len();
             self.commands.push_back(Command::Deliver(message));
             self.expected += 1;
             self.owed += 1;
