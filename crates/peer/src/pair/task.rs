@@ -35,6 +35,8 @@ const STABLE_AFTER: Duration = Duration::from_secs(30);
 const BUSY_PAUSE: Duration = Duration::from_secs(2);
 /// Time for a goodbye.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
+/// What the last acknowledgement gets to leave over the direct connection.
+const LAST_WORD_MAX: Duration = Duration::from_millis(50);
 
 pub(super) fn spawn(
     config: Config,
@@ -181,6 +183,12 @@ impl Task {
         if let Some(partner) = self.partner.filter(|_| self.is_at_server) {
             // It may wait for nothing else. This way it comes before the news that this side has left.
             self.client.send_data(Some(partner.id), relay::message(&self.switch.acknowledgement())).ok();
+        } else if let Some(link) = &mut self.link
+            && link.connection.send(Channel::Event, self.switch.acknowledgement()).is_ok()
+        {
+            // Closing drops what has not left yet. Nobody is there to carry signals.
+            let gone = async { while link.events.recv().await.is_some() {} };
+            tokio::time::timeout(LAST_WORD_MAX, gone).await.ok();
         }
         let goodbye = async {
             if let Some(link) = &mut self.link {
