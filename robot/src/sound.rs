@@ -65,10 +65,12 @@ impl Sound {
 
     /// Plays what a peer says while it drives; nobody else is heard at the car. Ends with the connection.
     pub async fn play(self: Arc<Self>, peer: PeerId, mut sounds: Sounds) {
-        let voice = self.engine.add_voice();
+        let mut voice = None;
         while let Some(packet) = sounds.recv().await {
             if self.inbox.driver().as_ref() == Some(&peer) {
-                voice.push(packet);
+                voice.get_or_insert_with(|| self.engine.add_voice()).push(packet);
+            } else {
+                voice = None;
             }
         }
     }
