@@ -76,6 +76,13 @@ impl Intercom {
         self.0.hears.store(hearing == Hearing::On, Ordering::Relaxed);
     }
 
+    /// Has the voice bear that much loss.
+    pub(super) fn set_loss(&self, loss: f32) {
+        if let Some(open) = lock(&self.0.engine).as_ref() {
+            open.engine.set_loss(loss);
+        }
+    }
+
     pub(super) fn set_key(&self, key: Key) {
         let is_taken = lock(&self.0.connection).upgrade().is_some_and(|connection| connection.has_sound());
         let mut engine = lock(&self.0.engine);

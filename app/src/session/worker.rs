@@ -300,7 +300,10 @@ impl Worker {
         if now.saturating_duration_since(at) >= Duration::from_secs(1) {
             let (lost, received) =
                 (stats.packets_lost.saturating_sub(lost), stats.packets_received.saturating_sub(received));
-            loss = Some(lost as f32 / (lost + received).max(1) as f32);
+            let share = lost as f32 / (lost + received).max(1) as f32;
+            loss = Some(share);
+            // Nothing tells how much of the driver's voice arrives: as little as of what comes the other way.
+            self.intercom.set_loss(share);
             self.loss_from = Some((now, stats.packets_lost, stats.packets_received));
         }
         self.change(|status| {
