@@ -24,6 +24,7 @@ pub(super) struct Hardware {
 
 /// A device that can be opened.
 pub(super) struct Found {
+    /// To show and to choose by: twins are numbered.
     pub(super) name: String,
     device: cpal::Device,
 }
@@ -48,22 +49,34 @@ impl Hardware {
         }
     }
 
-    /// All devices of a direction with names to show, without opening any.
-    pub(super) fn list(&self, direction: Direction) -> Vec<Found> {
-        let Ok(devices) = self.host.devices() else { return Vec::new() };
-        let mut found: Vec<Found> = Vec::new();
-        for device in devices {
-            let fits = match direction {
-                Direction::In => device.supports_input(),
-                Direction::Out => device.supports_output(),
-            };
-            let Some(name) = fits.then(|| shown_name(&device)).flatten() else { continue };
-            let twins = found.iter().filter(|other| other.device_name() == name).count();
-            let name = if twins == 0 { name } else { format!("{name} ({})", twins + 1) };
-            found.push(Found { name, device });
+    /// All devices' names, microphones, then speakers, without opening any.
+    pub(super) fn names(&self) -> [Vec<String>; 2] {
+        self.list().map(|all| all.into_iter().map(|found| found.name).collect())
+    }
+
+    /// The device of this name.
+    pub(super) fn find(&self, direction: Direction, name: &str) -> Option<Found> {
+        let [microphones, speakers] = self.list();
+        let all = match direction {
+            Direction::In => microphones,
+            Direction::Out => speakers,
+        };
+        all.into_iter().find(|found| found.name == name)
+    }
+
+    /// All devices, microphones, then speakers: the system is asked once, which takes it some milliseconds.
+    fn list(&self) -> [Vec<Found>; 2] {
+        let mut all = [Vec::new(), Vec::new()];
+        for device in self.host.devices().into_iter().flatten() {
+            let Some(plain) = shown_name(&device) else { continue };
+            let fits = [device.supports_input(), device.supports_output()];
+            for (found, _) in all.iter_mut().zip(fits).filter(|(_, fits)| *fits) {
+                let name = numbered(&plain, |name| found.iter().any(|other: &Found| other.name == name));
+                found.push(Found { name, device: device.clone() });
+            }
         }
         self.quieten();
-        found
+        all
     }
 
     /// What the system is set to.
@@ -100,10 +113,13 @@ impl Hardware {
     }
 }
 
-impl Found {
-    fn device_name(&self) -> &str {
-        self.name.rsplit_once(" (").map_or(&self.name, |(name, _)| name)
-    }
+/// The name, with the least number behind it that makes it one of its own.
+fn numbered(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let numbers = (2_u32..).map(|n| format!("{name} ({n})"));
+    std::iter::once(name.to_owned())
+        .chain(numbers)
+        .find(|name| !is_taken(name))
+        .expect("numbers do not end soon")
 }
 
 /// The name to show, if the device is one that a user would choose: ALSA lists each card a dozen times, once for each
@@ -253,5 +269,20 @@ fn on_error(clock: Arc<Clock>) -> impl FnMut(cpal::Error) + Send + 'static {
     move |error| match error.kind() {
         ErrorKind::Xrun | ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => clock.hiccup(),
         _ => clock.lose(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_device_has_a_name_of_its_own() {
+        let mut names: Vec<String> = Vec::new();
+        for plain in ["X (Y)", "X (Y)", "X", "X (2)", "X"] {
+            let name = numbered(plain, |name| names.iter().any(|other| other == name));
+            names.push(name);
+        }
+        assert_eq!(names, ["X (Y)", "X (Y) (2)", "X", "X (2)", "X (3)"]);
     }
 }

@@ -111,6 +111,8 @@ struct Side {
     open: Option<Open>,
     /// When the wanted one is tried again; none: it is in use, or none is wanted.
     retry_at: Option<Instant>,
+    /// Whether the wanted one was there when it was last looked; only one with a name is looked for.
+    was_there: bool,
 }
 
 struct Open {
@@ -120,7 +122,7 @@ struct Open {
 
 impl Side {
     fn new(wanted: Spec) -> Self {
-        Self { wanted, open: None, retry_at: None }
+        Self { wanted, open: None, retry_at: None, was_there: false }
     }
 }
 
@@ -132,7 +134,8 @@ impl Run {
         loop {
             match inbox.recv_timeout(LOOK) {
                 Ok((direction, wanted)) => {
-                    self.side(direction).wanted = wanted;
+                    *self.side(direction) =
+                        Side { open: self.side(direction).open.take(), ..Side::new(wanted) };
                     self.open(direction);
                 }
                 Err(RecvTimeoutError::Timeout) => self.look(Instant::now()),
@@ -160,13 +163,17 @@ impl Run {
             }
             let side = self.side(direction);
             let is_due = side.retry_at.is_some_and(|at| now >= at);
-            let is_back = match (&side.wanted, &names) {
-                (Spec::Named(name), Some(names)) => names[direction as usize].contains(name),
+            let is_worth_it = match (&side.wanted, &names) {
+                (Spec::Named(name), Some(names)) => {
+                    let was_there = side.was_there;
+                    side.was_there = names[direction as usize].contains(name);
+                    side.was_there && (!was_there || is_due)
+                }
                 (Spec::Named(_), None) => false,
                 _ => is_due,
             };
-            if side.retry_at.is_some() && is_back {
-                self.open(direction);
+            if side.retry_at.is_some() && is_worth_it {
+                self.retry(direction);
             }
         }
     }
@@ -174,7 +181,7 @@ impl Run {
     /// Looks which devices there are.
     fn list(&mut self, now: Instant) -> [Vec<String>; 2] {
         self.list_due = now + LIST;
-        let names = [Direction::In, Direction::Out].map(|direction| self.names(direction));
+        let names = self.names();
         for (direction, names) in [Direction::In, Direction::Out].into_iter().zip(&names) {
             self.board.of(direction).names.clone_from(names);
         }
@@ -182,13 +189,25 @@ impl Run {
     }
 
     #[cfg(feature = "sound-devices")]
-    fn names(&self, direction: Direction) -> Vec<String> {
-        self.hardware.list(direction).into_iter().map(|found| found.name).collect()
+    fn names(&self) -> [Vec<String>; 2] {
+        self.hardware.names()
     }
 
     #[cfg(not(feature = "sound-devices"))]
-    fn names(&self, _: Direction) -> Vec<String> {
-        Vec::new()
+    fn names(&self) -> [Vec<String>; 2] {
+        <[Vec<String>; 2]>::default()
+    }
+
+    /// Tries the wanted device beside what is used instead of it, which plays on if that fails again.
+    fn retry(&mut self, direction: Direction) {
+        let wanted = self.side(direction).wanted.clone();
+        match self.attempt(direction, &wanted) {
+            Ok(change) => self.take(direction, change, None),
+            Err(error) => {
+                self.side(direction).retry_at = Some(Instant::now() + RETRY);
+                self.board.of(direction).problem = Some(error.to_string());
+            }
+        }
     }
 
     /// Opens the wanted device, else the default one, else none, and tells the engine.
@@ -210,9 +229,15 @@ impl Run {
                 (instead, Some(error))
             }
         };
+        self.take(direction, change, problem);
+    }
+
+    /// Uses this from now on; with a problem it is not what is wanted.
+    fn take(&mut self, direction: Direction, change: Option<(Open, Change)>, problem: Option<Error>) {
         let used = change.as_ref().map(|(open, _)| open.name.clone());
         match &problem {
             Some(error) => {
+                let wanted = &self.side(direction).wanted;
                 tracing::warn!(%wanted, %error, used = used.as_deref().unwrap_or("none"), "no such {direction}");
             }
             None => tracing::info!(used = used.as_deref().unwrap_or("none"), "{direction}"),
@@ -265,7 +290,7 @@ impl Run {
     #[cfg(feature = "sound-devices")]
     fn attempt_hardware(&self, direction: Direction, spec: &Spec) -> Result<(Open, Change), Error> {
         let found = match spec {
-            Spec::Named(name) => self.hardware.list(direction).into_iter().find(|found| found.name == *name),
+            Spec::Named(name) => self.hardware.find(direction, name),
             _ => self.hardware.default(direction),
         };
         let found = found.ok_or_else(|| Error::Missing(format!("{spec} is not there")))?;

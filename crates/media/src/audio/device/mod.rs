@@ -53,9 +53,7 @@ impl std::fmt::Display for Direction {
 /// What is plugged in, by the names that [`Spec::Named`](super::Spec::Named) takes: microphones, then speakers. Opens none.
 #[cfg(feature = "sound-devices")]
 pub fn names() -> [Vec<String>; 2] {
-    let hardware = hardware::Hardware::new();
-    [Direction::In, Direction::Out]
-        .map(|direction| hardware.list(direction).into_iter().map(|found| found.name).collect())
+    hardware::Hardware::new().names()
 }
 
 /// What is known of one direction.
