@@ -94,6 +94,8 @@ fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The mixer's side of a voice.
 pub(crate) struct Remote {
     shared: Arc<Shared>,
+    // Exchanged with the one that is filled, so that nobody who fills it waits for the playout.
+    inbox: VecDeque<Received>,
     playout: Playout,
     decoder: Decoder,
     speech: Speech,
@@ -103,7 +105,14 @@ pub(crate) struct Remote {
 impl Remote {
     pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, Error> {
         let (playout, speech) = (Playout::default(), Speech::default());
-        Ok(Self { shared, playout, decoder: Decoder::new()?, speech, volume: 1.0 })
+        Ok(Self {
+            shared,
+            inbox: VecDeque::with_capacity(PACKETS_MAX),
+            playout,
+            decoder: Decoder::new()?,
+            speech,
+            volume: 1.0,
+        })
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -112,7 +121,8 @@ impl Remote {
 
     /// Adds its next 10 ms to the mix, which are heard from `heard_at` on.
     pub(crate) fn mix(&mut self, now: Instant, heard_at: Instant, mix: &mut [f32; BLOCK]) {
-        for packet in unpoisoned(&self.shared.packets).drain(..) {
+        std::mem::swap(&mut *unpoisoned(&self.shared.packets), &mut self.inbox);
+        for packet in self.inbox.drain(..) {
             self.playout.handle_packet(packet);
         }
         let extra_us = self.shared.extra_us.load(Ordering::Relaxed);

@@ -27,6 +27,8 @@ const HOLD: f64 = 1.0;
 pub(super) struct Delay {
     travels: VecDeque<(f64, f64)>,
     scratch: Vec<f64>,
+    /// Of the fastest packet looked at.
+    least: f64,
     target: f64,
     held: Option<(f64, f64)>,
     seen: usize,
@@ -49,6 +51,7 @@ impl Delay {
         let index = ((count as f64 * SHARE) as usize).min(count - 1);
         let (_, quantile, _) = self.scratch.select_nth_unstable_by(index, f64::total_cmp);
         let least = self.travels.iter().map(|(_, travel)| *travel).fold(f64::MAX, f64::min);
+        self.least = least;
         let first = if self.seen < KNOWN { least + FIRST } else { least };
         self.held = self.held.filter(|(until, _)| at < *until);
         let held = self.held.map_or(least, |(_, travel)| travel);
@@ -68,8 +71,7 @@ impl Delay {
 
     /// How much of the target is there because packets travel unevenly.
     pub(super) fn jitter(&self) -> f64 {
-        let least = self.travels.iter().map(|(_, travel)| *travel).fold(f64::MAX, f64::min);
-        if self.travels.is_empty() { 0.0 } else { self.target - least }
+        if self.travels.is_empty() { 0.0 } else { self.target - self.least }
     }
 
     /// Whether anything is known.
