@@ -151,8 +151,6 @@ async fn without_an_answer_the_attempt_ends() {
     }
 }
 
-/// Its own process (nextest) or the only test that counts (each is on its own runtime, but descriptors are shared): so
-/// it compares what is open by name, not by number.
 #[tokio::test]
 async fn an_owner_that_has_read_nothing_for_long_still_learns_that_the_connection_has_failed() {
     let Pair { app, robot, .. } = Pair::connected().await;
@@ -176,6 +174,8 @@ async fn an_owner_that_has_read_nothing_for_long_still_learns_that_the_connectio
     }
 }
 
+/// Its own process (nextest) or the only test that counts (each is on its own runtime, but descriptors are shared): so
+/// it compares what is open by name, not by number.
 #[tokio::test]
 async fn twenty_connects_and_closes_leave_no_socket_and_no_task() {
     let before = own_sockets();
