@@ -49,7 +49,7 @@ impl Kernel {
             .ok()?
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .collect();
-        versions.sort();
+        versions.sort_by_key(|version| numbers(version));
         versions.into_iter().rev().find_map(|version| {
             let image = root.join("boot").join(format!("vmlinuz-{version}"));
             let kernel = Self { image, modules_root: root.to_owned(), version };
@@ -96,6 +96,11 @@ fn order_of(index: &str, name: &str) -> Option<Vec<String>> {
     Some(needs.split_whitespace().rev().chain([file]).map(str::to_owned).collect())
 }
 
+/// The numbers in a version, which is older than another one where the first that differs is less.
+fn numbers(version: &str) -> Vec<u32> {
+    version.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+}
+
 /// The package that Debian's newest kernel is in.
 fn package_name() -> Result<String> {
     let out = Command::new("apt-cache")
@@ -115,6 +120,12 @@ fn package_name() -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_are_ordered_by_their_numbers() {
+        assert!(numbers("6.12.9-amd64") < numbers("6.12.48-amd64"));
+        assert!(numbers("6.1.0-56-amd64") < numbers("6.12.9-amd64"));
+    }
 
     #[test]
     fn a_module_comes_after_all_that_it_needs() {

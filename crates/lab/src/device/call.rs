@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::program::wait_within;
+use crate::program::{Program, wait_within};
 
 use super::PATIENCE;
 use super::camera;
@@ -12,13 +12,13 @@ use super::scene::Scene;
 use super::sound::{self, Card};
 
 /// One speaks into a headset before a webcam; the other hears it on its speaker and sees the pictures. Then the plug of
-/// that speaker is pulled and put back.
-pub(super) fn call_survives_an_unplugged_speaker() -> String {
+/// that speaker is pulled and put back, and after it that of the headset.
+pub(super) fn call_survives_unplugged_sound() -> String {
     let _camera = camera::plug_in();
     let [headset, desk] = sound::plug_in();
     let scene = Scene::new("call");
     let voice = sound::write_voice(scene.folder());
-    let _voice = headset.play(&voice);
+    let talk = headset.play(&voice);
     let [headset_name, desk_name] = names(&scene);
     let mut ada =
         scene.caller("ada", &["--camera", camera::SPEC, "--microphone", &headset_name, "--speaker", "none"]);
@@ -26,25 +26,35 @@ pub(super) fn call_survives_an_unplugged_speaker() -> String {
     ada.wait_line("bob is here");
     bob.wait_line("ada is here");
     let loud = hear(&desk, &scene, "ada's voice on bob's speaker");
-    desk.pull();
-    let torn = Instant::now();
-    let instead = bob.wait_line("Speaker: ");
-    let noticed = torn.elapsed();
-    desk.put_back();
-    let back = Instant::now();
-    hear(&desk, &scene, "the voice after the speaker was plugged in again");
-    let heard = back.elapsed();
+    let speaker = torn(&desk, &mut bob, "Speaker: ", || {
+        hear(&desk, &scene, "the voice after the speaker was plugged in again");
+    });
+    drop(talk);
+    let mut talk = None;
+    let microphone = torn(&headset, &mut ada, "Microphone: ", || {
+        talk = Some(headset.play(&voice));
+        hear(&desk, &scene, "the voice after the headset was plugged in again");
+    });
     let report = scene.end_of(bob, "bob");
     let camera = &member(&report, "ada")["camera"];
     let pictures = camera["decoded"].as_u64().expect("ada's pictures were counted");
     assert!(pictures > 10, "{pictures} pictures of the webcam: {report:#}");
     assert_eq!(member(&report, "ada")["connections"], 1, "the call went on: {report:#}");
     ada.wait_line("bob has left");
-    format!(
-        "voice heard ({loud:.3}), {pictures} pictures; speaker missed after {:.1} s (then: {instead}), heard again {:.1} s after its plug was back",
-        noticed.as_secs_f64(),
-        heard.as_secs_f64()
-    )
+    format!("voice heard ({loud:.3}), {pictures} pictures; {speaker}; {microphone}")
+}
+
+/// Pulls a card's plug in mid-call, and puts it back once its user has noticed.
+fn torn(card: &Card, user: &mut Program, device: &str, heard_again: impl FnOnce()) -> String {
+    card.pull();
+    let torn = Instant::now();
+    let instead = user.wait_line(device);
+    let noticed = torn.elapsed().as_secs_f64();
+    card.put_back();
+    let back = Instant::now();
+    heard_again();
+    let back = back.elapsed().as_secs_f64();
+    format!("{device}missed after {noticed:.1} s (then: {instead}), heard again {back:.1} s after its plug was back")
 }
 
 /// Waits until the voice comes out of a card.

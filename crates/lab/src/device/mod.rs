@@ -27,7 +27,7 @@ pub const SCENARIOS: [Scenario; 4] = [
     Scenario { name: "camera", run: camera::pictures_arrive },
     Scenario { name: "camera-unplugged", run: camera::unplugged_camera_comes_back },
     Scenario { name: "gamepad", run: gamepad::gamepad_is_found },
-    Scenario { name: "call", run: call::call_survives_an_unplugged_speaker },
+    Scenario { name: "call", run: call::call_survives_unplugged_sound },
 ];
 
 /// What became of a scenario.
