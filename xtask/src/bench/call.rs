@@ -33,6 +33,7 @@ pub(crate) struct Args {
 struct Report {
     members: Vec<Member>,
     encoded: Encoded,
+    sound: Sound,
     /// Of one core.
     cpu_share: Option<f64>,
 }
@@ -57,6 +58,11 @@ struct Encoded {
 }
 
 #[derive(Debug, Deserialize)]
+struct Sound {
+    mouth_to_ear_ms: Vec<f64>,
+}
+
+#[derive(Debug, Deserialize)]
 struct Source {
     most: u32,
     pictures: u64,
@@ -65,6 +71,8 @@ struct Source {
 const NAMES: [&str; 4] = ["ada", "bob", "cyd", "dan"];
 /// Target: age of any picture, 95th percentile.
 const AGE_MAX_MS: f64 = 150.0;
+/// Target: from the mouth to the ear in a call of two, median.
+const SOUND_MAX_MS: f64 = 80.0;
 /// Target: processor time of one app against a call of two, besides decoding of the added pictures.
 const CPU_MAX: f64 = 1.35;
 
@@ -132,9 +140,9 @@ fn table(args: &Args, two: &[Report], four: &[Report]) -> Result<(String, Vec<St
     )?;
     writeln!(
         out,
-        "| call of | app | encodings | oldest picture p50 / p95 ms | processor | of that decoding | allowed |"
+        "| call of | app | encodings | oldest picture p50 / p95 ms | mouth to ear p50 / p95 ms | processor | of that decoding | allowed |"
     )?;
-    writeln!(out, "|---|---|---|---|---|---|---|")?;
+    writeln!(out, "|---|---|---|---|---|---|---|---|")?;
     let pairs = two.iter().map(|report| (2, report)).chain(four.iter().map(|report| (4, report)));
     let share_of_two = mean(two.iter().filter_map(|report| report.cpu_share));
     let decoding_of_two = mean(two.iter().map(|report| decoding(report, args.seconds)));
@@ -145,12 +153,14 @@ fn table(args: &Args, two: &[Report], four: &[Report]) -> Result<(String, Vec<St
         anyhow::ensure!(report.encoded.camera.pictures > 0, "{name} encoded nothing");
         let worst = cameras.iter().map(|(_, camera)| camera.picture_age_ms);
         let worst = worst.max_by(|a, b| a.p95.total_cmp(&b.p95)).context("there is one")?;
+        let [sound, sound_p95] = quantiles(&report.sound.mouth_to_ear_ms)
+            .with_context(|| format!("{name} heard nothing of the others"))?;
         let decoding = decoding(report, args.seconds);
         let share = report.cpu_share.context("the system tells no processor time")?;
         let allowed = CPU_MAX * share_of_two + (decoding - decoding_of_two).max(0.0);
         writeln!(
             out,
-            "| {parties} | {name} | {} | {:.0} / {:.0} | {:.1} % | {:.1} % | {} |",
+            "| {parties} | {name} | {} | {:.0} / {:.0} | {sound:.0} / {sound_p95:.0} | {:.1} % | {:.1} % | {} |",
             report.encoded.camera.most,
             worst.p50,
             worst.p95,
@@ -158,6 +168,9 @@ fn table(args: &Args, two: &[Report], four: &[Report]) -> Result<(String, Vec<St
             decoding * 100.0,
             if parties == 4 { format!("{:.1} %", allowed * 100.0) } else { "-".to_owned() },
         )?;
+        if parties == 2 && sound > SOUND_MAX_MS {
+            missed.push(format!("{name} hears {sound:.0} ms late"));
+        }
         if parties == 4 {
             let checks = [
                 (worst.p95 > AGE_MAX_MS, format!("{name} sees pictures {:.0} ms old", worst.p95)),
@@ -179,6 +192,14 @@ fn decoding(report: &Report, seconds: u32) -> f64 {
     let ms: f64 = cameras.map(|camera| camera.decoded as f64 * camera.decode_ms.unwrap_or_default()).sum();
     // Pictures of the first 3 s are among those decoded.
     ms / 1e3 / f64::from(seconds + 3)
+}
+
+/// Median and 95th percentile; none of nothing.
+fn quantiles(values: &[f64]) -> Option<[f64; 2]> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |share: f64| sorted.get(((sorted.len() as f64 * share) as usize).min(sorted.len() - 1)).copied();
+    if sorted.is_empty() { None } else { Some([at(0.5)?, at(0.95)?]) }
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {

@@ -54,7 +54,9 @@ fn torn(card: &Card, user: &mut Program, device: &str, heard_again: impl FnOnce(
     let back = Instant::now();
     heard_again();
     let back = back.elapsed().as_secs_f64();
-    format!("{device}missed after {noticed:.1} s (then: {instead}), heard again {back:.1} s after its plug was back")
+    format!(
+        "{device}missed after {noticed:.1} s (then: {instead}), heard again {back:.1} s after its plug was back"
+    )
 }
 
 /// Waits until the voice comes out of a card.
