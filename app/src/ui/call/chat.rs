@@ -24,6 +24,42 @@ pub(super) struct Draft {
     text: String,
     seen: usize,
     focus: Focus,
+    heights: Heights,
+}
+
+/// Heights of the rows as they were last painted. Rows out of sight keep their place without being laid out: what
+/// others write must not cost more the longer the call lasts.
+#[derive(Debug, Default)]
+struct Heights {
+    width: f32,
+    /// By place in the list, with what tells that it is another row now. As many as there are rows.
+    rows: Vec<(Stamp, f32)>,
+}
+
+/// What the height of a row depends on, nearly; the height of a row in sight is measured anew.
+type Stamp = (usize, bool);
+
+impl Heights {
+    /// The list has so many rows and this width.
+    fn fit(&mut self, rows: usize, width: f32) {
+        if (self.width - width).abs() > 0.5 {
+            self.width = width;
+            self.rows.clear();
+        }
+        self.rows.truncate(rows);
+    }
+
+    fn of(&self, index: usize, stamp: Stamp) -> Option<f32> {
+        self.rows.get(index).filter(|(known, _)| *known == stamp).map(|(_, height)| *height)
+    }
+
+    /// Rows are painted in their order, so that none is left out.
+    fn keep(&mut self, index: usize, stamp: Stamp, height: f32) {
+        match self.rows.get_mut(index) {
+            Some(row) => *row = (stamp, height),
+            None => self.rows.push((stamp, height)),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +81,8 @@ impl Draft {
     }
 }
 
-fn arrived(call: &Call) -> usize {
+/// How much the others wrote and sent.
+pub(super) fn arrived(call: &Call) -> usize {
     let lines = call.chat.iter().filter(|line| line.from.is_some()).count();
     lines + call.files.iter().filter(|file| file.from.is_some()).count()
 }
@@ -64,24 +101,16 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, screen: &mut Screen, cx: &mut Cx<'_>
         ScrollArea::vertical().auto_shrink([false, false]).stick_to_bottom(true).show(&mut list, |ui| {
             Frame::NONE.inner_margin(Margin { left: 16, right: 16, top: 4, bottom: 12 }).show(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = HALF;
+                let entries = entries(cx.call);
+                screen.chat.heights.fit(entries.len(), ui.available_width());
                 let mut before = None;
-                for entry in entries(cx.call) {
-                    match entry {
-                        Entry::Line(line) => {
-                            let is_new = before.is_none_or(|(from, ago): (&Option<String>, Duration)| {
-                                *from != line.from || ago.saturating_sub(line.ago) > TOGETHER
-                            });
-                            said(ui, line, is_new);
-                            before = Some((&line.from, line.ago));
-                        }
-                        Entry::File(file) => {
-                            let is_new = before.is_none_or(|(from, ago): (&Option<String>, Duration)| {
-                                *from != file.from || ago.saturating_sub(file.ago) > TOGETHER
-                            });
-                            sent(ui, file, is_new, cx);
-                            before = Some((&file.from, file.ago));
-                        }
-                    }
+                for (index, entry) in entries.into_iter().enumerate() {
+                    let (from, ago) = entry.origin();
+                    let is_new = before.is_none_or(|(earlier, then): (Option<&str>, Duration)| {
+                        earlier != from || then.saturating_sub(ago) > TOGETHER
+                    });
+                    before = Some((from, ago));
+                    ui.push_id(index, |ui| row(ui, index, &entry, is_new, &mut screen.chat.heights, cx));
                 }
             });
         });
@@ -92,6 +121,49 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, screen: &mut Screen, cx: &mut Cx<'_>
 enum Entry<'a> {
     Line(&'a Line),
     File(&'a File),
+}
+
+impl<'a> Entry<'a> {
+    /// Who, and how long ago.
+    fn origin(&self) -> (Option<&'a str>, Duration) {
+        match self {
+            Self::Line(line) => (line.from.as_deref(), line.ago),
+            Self::File(file) => (file.from.as_deref(), file.ago),
+        }
+    }
+
+    fn stamp(&self, is_new: bool) -> Stamp {
+        match self {
+            Self::Line(line) => (line.text.len(), is_new),
+            Self::File(file) => (card_height(file) as usize, is_new),
+        }
+    }
+
+    /// In one sentence, for who does not see it.
+    fn words(&self) -> String {
+        let name = self.origin().0.unwrap_or("You");
+        match self {
+            Self::Line(line) => format!("{name}: {}", line.text),
+            Self::File(file) => format!("{name}: file {}", file.name),
+        }
+    }
+}
+
+fn row(ui: &mut Ui, index: usize, entry: &Entry<'_>, is_new: bool, heights: &mut Heights, cx: &mut Cx<'_>) {
+    let stamp = entry.stamp(is_new);
+    if let Some(height) = heights.of(index, stamp) {
+        let size = vec2(ui.available_width(), height);
+        if !ui.is_rect_visible(Rect::from_min_size(ui.cursor().min, size)) {
+            let (_, response) = ui.allocate_exact_size(size, Sense::hover());
+            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, entry.words()));
+            return;
+        }
+    }
+    let shown = ui.vertical(|ui| match entry {
+        Entry::Line(line) => said(ui, line, is_new),
+        Entry::File(file) => sent(ui, file, is_new, cx),
+    });
+    heights.keep(index, stamp, shown.response.rect.height());
 }
 
 /// Lines and files by the time they came, oldest first.
@@ -170,11 +242,9 @@ fn sent(ui: &mut Ui, file: &File, is_new: bool, cx: &mut Cx<'_>) {
     }
     ui.horizontal_top(|ui| {
         ui.add_space(INDENT);
-        let has_bar = matches!(file.progress, Progress::Running(..) | Progress::Paused(_));
-        let is_asked = file.from.is_some() && file.progress == Progress::Offered;
-        let height = if has_bar { 74.0 } else { 60.0 } + if is_asked { 40.0 } else { 0.0 };
-        let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
-        ui.painter().rect_filled(rect, 10.0, p.raised);
+        let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), card_height(file)), Sense::hover());
+        // Deeper than the panel, so that buttons stand out from it.
+        ui.painter().rect_filled(rect, 10.0, p.back);
         ui.painter().rect_stroke(rect, 10.0, Stroke::new(1.0, p.line), StrokeKind::Inside);
         let (icon, ink) = match &file.progress {
             Progress::Done(_) => (Icon::FileCheck, p.good),
@@ -182,7 +252,7 @@ fn sent(ui: &mut Ui, file: &File, is_new: bool, cx: &mut Cx<'_>) {
             Progress::Offered | Progress::Running(..) | Progress::Paused(_) => (Icon::File, p.soft),
         };
         paint_icon(ui, rect.left_top() + vec2(24.0, 30.0), Align2::CENTER_CENTER, icon, 22.0, ink);
-        let button = if is_asked { 0.0 } else { CONTROL + 4.0 };
+        let button = if is_asked(file) { 0.0 } else { CONTROL + 4.0 };
         let room = rect.width() - 46.0 - 12.0 - button;
         let at = rect.left_top() + vec2(46.0, 21.0);
         paint_line(ui, at, room, &[(file.name.as_str(), size::BODY, Weight::Medium, p.text)]);
@@ -196,7 +266,7 @@ fn sent(ui: &mut Ui, file: &File, is_new: bool, cx: &mut Cx<'_>) {
         if is_cut {
             response.on_hover_text(&words);
         }
-        if has_bar {
+        if has_bar(file) {
             let at = pos2(rect.left() + 12.0, rect.top() + 60.0);
             let track = Rect::from_min_size(at, vec2(rect.width() - 24.0, 4.0));
             ui.painter().rect_filled(track, 2.0, faded(p.text, 0.15));
@@ -204,13 +274,31 @@ fn sent(ui: &mut Ui, file: &File, is_new: bool, cx: &mut Cx<'_>) {
             done.set_width(track.width() * share(file));
             ui.painter().rect_filled(done, 2.0, p.accent);
         }
-        file_buttons(ui, rect, file, is_asked, cx);
+        file_buttons(ui, rect, file, cx);
     });
+    ui.add_space(HALF);
 }
 
-fn file_buttons(ui: &mut Ui, rect: Rect, file: &File, is_asked: bool, cx: &mut Cx<'_>) {
-    if is_asked {
-        let place = Rect::from_min_max(rect.left_bottom() + vec2(10.0, -46.0), rect.max - vec2(10.0, 10.0));
+const fn has_bar(file: &File) -> bool {
+    matches!(file.progress, Progress::Running(..) | Progress::Paused(_))
+}
+
+/// The user has to say whether it is wanted.
+const fn is_asked(file: &File) -> bool {
+    file.from.is_some() && matches!(file.progress, Progress::Offered)
+}
+
+fn card_height(file: &File) -> f32 {
+    match (is_asked(file), has_bar(file)) {
+        (true, _) => 112.0,
+        (false, true) => 74.0,
+        (false, false) => 60.0,
+    }
+}
+
+fn file_buttons(ui: &mut Ui, rect: Rect, file: &File, cx: &mut Cx<'_>) {
+    if is_asked(file) {
+        let place = Rect::from_min_max(rect.left_bottom() + vec2(12.0, -48.0), rect.max - vec2(12.0, 12.0));
         let mut ui = region(ui, place, ("answer", file.id), Layout::left_to_right(Align::Center));
         let each = vec2((place.width() - STEP) / 2.0, CONTROL);
         let mut answer = |words: &str, tone| {

@@ -61,23 +61,31 @@ fn next_link(words: &str) -> Option<usize> {
 
 /// Up to the next space; what closes a sentence or a bracket that was opened before the link is not part of it.
 fn link_length(tail: &str) -> usize {
-    let mut link =
+    let link =
         tail.split(|c: char| c.is_whitespace() || c.is_control() || "<>\"".contains(c)).next().unwrap_or("");
-    loop {
-        let Some(last) = link.chars().next_back() else { return 0 };
-        let is_open_inside =
-            |open: char, close: char| link.matches(open).count() >= link.matches(close).count();
+    // Counted once: a peer may send thousands of them, and every line is looked at in every paint.
+    let unopened =
+        |open: char, close: char| link.matches(close).count().saturating_sub(link.matches(open).count());
+    let (mut round, mut square) = (unopened('(', ')'), unopened('[', ']'));
+    for (at, last) in link.char_indices().rev() {
         let ends = match last {
             '.' | ',' | ';' | ':' | '!' | '?' | '\'' => true,
-            ')' => !is_open_inside('(', ')'),
-            ']' => !is_open_inside('[', ']'),
+            ')' => take_one(&mut round),
+            ']' => take_one(&mut square),
             _ => false,
         };
         if !ends {
-            return link.len();
+            return at + last.len_utf8();
         }
-        link = &link[..link.len() - last.len_utf8()];
     }
+    0
+}
+
+/// Whether there is one; then there is one less.
+const fn take_one(count: &mut usize) -> bool {
+    let is_there = *count > 0;
+    *count = count.saturating_sub(1);
+    is_there
 }
 
 #[cfg(test)]
@@ -107,6 +115,17 @@ mod tests {
         for (line, want) in cases {
             assert_eq!(parts(line), want, "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_line_of_nothing_but_brackets_is_no_harder_than_another() {
+        // Counted anew for each bracket these would take minutes.
+        let closers = ")]".repeat(1_000_000);
+        let line = format!("https://a.b{closers}");
+        assert_eq!(parts(&line), [Link("https://a.b"), Words(&closers)]);
+        let (open, close) = ("(".repeat(1_000_000), ")".repeat(1_000_001));
+        let line = format!("https://a.b/{open}{close}");
+        assert_eq!(parts(&line), [Link(&line[..line.len() - 1]), Words(")")]);
     }
 
     #[test]
