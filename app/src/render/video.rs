@@ -67,6 +67,15 @@ pub fn install(state: &RenderState) {
     state.renderer.write().callback_resources.insert(pipeline);
 }
 
+/// Drops the pictures that are no longer drawn; in every round of the window, as nothing else does where no picture is
+/// painted at all. Returns of how many sources one is still on the graphics card.
+pub fn tidy(state: &RenderState, now: Instant) -> usize {
+    let mut renderer = state.renderer.write();
+    let Some(pipeline) = renderer.callback_resources.get_mut::<Pipeline>() else { return 0 };
+    pipeline.forget(now);
+    pipeline.pictures.len()
+}
+
 /// Draws the newest picture over all of `rect`; nothing before the first one. Without [`install`] nothing is drawn.
 pub fn paint(ui: &egui::Ui, rect: Rect, slot: &Slot, fit: Fit, look: Look) {
     let id = Id::unique("the picture of the drive screen");

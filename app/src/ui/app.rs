@@ -1,7 +1,7 @@
 //! The eframe window: fonts, icon, geometry, presentation, and the link between panels and session.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eframe::egui::{self, ThemePreference, ViewportBuilder};
 use eframe::egui_wgpu::{SurfaceConfig, wgpu};
@@ -129,6 +129,9 @@ impl eframe::App for App {
         }
         self.geometry = geometry(ctx).or(self.geometry);
         frame.set_wgpu_surface_config(surface(settings.view.present));
+        if let Some(state) = frame.wgpu_render_state() {
+            video::tidy(state, Instant::now());
+        }
         for command in self.window.watch_focus(ctx, &self.model) {
             self.execute(ctx, command);
         }

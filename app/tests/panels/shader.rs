@@ -165,6 +165,23 @@ fn several_slots_are_drawn_at_once_and_one_slot_at_several_places() {
 }
 
 #[test]
+fn a_picture_that_is_no_longer_drawn_leaves_the_graphics_card() {
+    let state = create_render_state(default_wgpu_setup(), eframe::egui_wgpu::RendererOptions::PREDICTABLE);
+    video::install(&state);
+    let slot = filled(&plain_frame(126));
+    let mut harness = Harness::builder()
+        .with_size(egui::vec2(64.0, 32.0))
+        .renderer(WgpuTestRenderer::from_render_state(state.clone()))
+        .build_ui(move |ui| {
+            video::paint_tile(ui, &slot, tile(1, (0.0, 0.0, 64.0, 32.0), 0.0, Mirror::No));
+        });
+    harness.render().expect("a graphics adapter, be it a software one");
+    let now = Instant::now();
+    assert_eq!(video::tidy(&state, now), 1);
+    assert_eq!(video::tidy(&state, now + std::time::Duration::from_secs(5)), 0);
+}
+
+#[test]
 fn a_tile_half_out_of_the_window_is_cut_and_not_squeezed() {
     let slot = filled(&patches(0));
     let picture = draw_tiles((128, 32), vec![(slot, tile(1, (-128.0, 0.0, 256.0, 32.0), 0.0, Mirror::No))]);
