@@ -1,7 +1,10 @@
 //! The stats page: plots of the last two minutes, percentiles, counters.
 
+use std::fmt::Debug;
+use std::hash::Hash;
+
 use eframe::egui::{self, Align, Align2, Color32, Layout, ScrollArea, Sense, Ui, pos2, vec2};
-use egui_plot::{AxisHints, GridMark, HLine, Line, Plot, PlotPoint, PlotPoints};
+use egui_plot::{AxisHints, GridMark, HLine, Line, Plot, PlotPoint, PlotPoints, PlotUi};
 use lucide_icons::Icon;
 
 use super::theme::{self, GAP, Palette, STEP, Weight, faded, size};
@@ -160,17 +163,41 @@ fn one(ui: &mut Ui, curve: &Curve, stats: &Stats) {
     });
     describe(ui, heading.response.rect, curve.name, &format!("{}: {number} {}", curve.name, curve.unit));
     let end = stats.samples.back().map_or(0.0, |sample| sample.at_s);
-    let points = |sample: &Sample| PlotPoint::new(sample.at_s - end, f64::from((curve.of)(sample)));
-    // A gap in the values is a gap in the line.
-    let samples: Vec<&Sample> = stats.samples.iter().collect();
-    let runs: Vec<Vec<PlotPoint>> = samples
-        .chunk_by(|a, b| (curve.of)(a).is_nan() == (curve.of)(b).is_nan())
-        .filter(|run| !(curve.of)(run[0]).is_nan())
-        .map(|run| run.iter().map(|sample| points(sample)).collect())
-        .collect();
-    let highest = samples.iter().map(|sample| (curve.of)(sample)).fold(curve.top, f32::max);
-    Plot::new(curve.name)
-        .height(120.0)
+    let runs = runs(stats.samples.iter().map(|sample| {
+        let value = (curve.of)(sample);
+        (sample.at_s - end, Some(f64::from(value)).filter(|_| !value.is_nan()))
+    }));
+    let highest = stats.samples.iter().map(|sample| (curve.of)(sample)).fold(curve.top, f32::max);
+    let highest = f64::from(highest);
+    plot(curve.name, 120.0, SPAN_S, highest, &p).show(ui, |plot| {
+        fit(plot, SPAN_S, highest);
+        for (at, mark) in curve.marks {
+            let colour = match mark {
+                Mark::Amber => p.warning,
+                Mark::Red => p.bad,
+            };
+            plot.hline(HLine::new("", f64::from(*at)).color(faded(colour, 0.55)).width(1.0));
+        }
+        for run in &runs {
+            plot.line(Line::new(curve.name, PlotPoints::Borrowed(run)).color(curve.colour).width(1.8));
+        }
+    });
+}
+
+/// A plot of the last `span` seconds, values from zero to `highest`, that holds still under the pointer.
+pub(super) fn plot(
+    id: impl Hash + Debug,
+    height: f32,
+    span: f64,
+    highest: f64,
+    p: &Palette,
+) -> Plot<'static> {
+    let axis = AxisHints::new_y()
+        .min_thickness(34.0)
+        .label_spacing(4.0..=8.0)
+        .tick_label_font(theme::font(size::CAPTION, Weight::Regular));
+    Plot::new(id)
+        .height(height)
         .show_background(false)
         .show_axes([false, true])
         .show_grid([false, true])
@@ -180,29 +207,35 @@ fn one(ui: &mut Ui, curve: &Curve, stats: &Stats) {
         .allow_scroll(false)
         .allow_boxed_zoom(false)
         .allow_double_click_reset(false)
-        .default_x_bounds(-SPAN_S, 0.0)
-        .default_y_bounds(0.0, f64::from(highest) * 1.08)
-        .custom_y_axes(vec![AxisHints::new_y().min_thickness(34.0).label_spacing(4.0..=8.0)])
+        .default_x_bounds(-span, 0.0)
+        .default_y_bounds(0.0, highest * HEADROOM)
+        .custom_y_axes(vec![axis])
         .y_grid_spacer(move |_| marks(highest))
-        .show(ui, |plot| {
-            plot.set_plot_bounds_x(-SPAN_S..=0.0);
-            plot.set_plot_bounds_y(0.0..=f64::from(highest) * 1.08);
-            for (at, mark) in curve.marks {
-                let colour = match mark {
-                    Mark::Amber => p.warning,
-                    Mark::Red => p.bad,
-                };
-                plot.hline(HLine::new("", f64::from(*at)).color(faded(colour, 0.55)).width(1.0));
-            }
-            for run in &runs {
-                plot.line(Line::new(curve.name, PlotPoints::Borrowed(run)).color(curve.colour).width(1.8));
-            }
-        });
+}
+
+/// Brings a plot to what it shows now.
+pub(super) fn fit(plot: &mut PlotUi<'_>, span: f64, highest: f64) {
+    plot.set_plot_bounds_x(-span..=0.0);
+    plot.set_plot_bounds_y(0.0..=highest * HEADROOM);
+}
+
+/// The values by time without those that are missing: a gap in the values is a gap in the line.
+pub(super) fn runs(values: impl IntoIterator<Item = (f64, Option<f64>)>) -> Vec<Vec<PlotPoint>> {
+    let mut runs = vec![Vec::new()];
+    for (at, value) in values {
+        match (value, runs.last_mut()) {
+            (Some(value), Some(run)) => run.push(PlotPoint::new(at, value)),
+            (None, Some(run)) if !run.is_empty() => runs.push(Vec::new()),
+            (_, None) | (None, Some(_)) => {}
+        }
+    }
+    runs.retain(|run| !run.is_empty());
+    runs
 }
 
 /// Two to four round numbers from zero up to `highest`.
-pub(super) fn marks(highest: f32) -> Vec<GridMark> {
-    let highest = f64::from(highest).max(f64::MIN_POSITIVE);
+fn marks(highest: f64) -> Vec<GridMark> {
+    let highest = highest.max(f64::MIN_POSITIVE);
     let decade = 10.0_f64.powf((highest / 2.0).log10().floor());
     let step = [5.0, 2.0, 1.0].map(|part| part * decade).into_iter().find(|step| highest / step >= 2.0);
     let step = step.unwrap_or(decade);
@@ -279,6 +312,8 @@ pub(crate) fn as_text(stats: &Stats) -> String {
     text
 }
 
+/// Part of a plot's height above its highest value.
+const HEADROOM: f64 = 1.08;
 /// Length of the plots, in seconds.
 const SPAN_S: f64 = 120.0;
 
@@ -297,6 +332,19 @@ mod tests {
             assert!((marks[1].value - want).abs() < 1e-9, "{highest}: {} apart, want {want}", marks[1].value);
             assert_eq!(marks[0].value, 0.0);
         }
+    }
+
+    #[test]
+    fn a_missing_value_parts_the_line() {
+        let runs = runs(
+            [None, Some(1.0), Some(2.0), None, None, Some(3.0), None]
+                .into_iter()
+                .enumerate()
+                .map(|(index, value)| (index as f64, value)),
+        );
+        let points: Vec<Vec<(f64, f64)>> =
+            runs.iter().map(|run| run.iter().map(|point| (point.x, point.y)).collect()).collect();
+        assert_eq!(points, [vec![(1.0, 1.0), (2.0, 2.0)], vec![(5.0, 3.0)]]);
     }
 
     #[test]

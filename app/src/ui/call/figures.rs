@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use eframe::egui::{Align, Align2, Frame, Layout, Margin, Rect, ScrollArea, Sense, Ui, vec2};
-use egui_plot::{AxisHints, Line, Plot, PlotPoint, PlotPoints};
+use egui_plot::{Line, PlotPoint, PlotPoints};
 use farwheel_peer::signaling::PeerId;
 use lucide_icons::Icon;
 
 use super::parts::{avatar, bars, link_words, region};
 use super::{Cx, Screen};
-use crate::model::call::{Call, Command, LinkFigures, Member};
+use crate::model::call::{Call, Command, Link, LinkFigures, Member};
+use crate::ui::stats;
 use crate::ui::theme::{self, HALF, Palette, STEP, Weight, size};
 use crate::ui::units::DASH;
 use crate::ui::widgets::{Tone, button_sized, describe, paint_icon, paint_line, paint_text};
@@ -55,29 +56,34 @@ fn one(ui: &mut Ui, member: &Member, call: &Call) {
     avatar(ui, rect.left_center() + vec2(13.0, 0.0), 13.0, &member.name);
     let at = rect.left_center() + vec2(34.0, 0.0);
     paint_line(ui, at, rect.width() - 64.0, &[(member.name.as_str(), size::BODY, Weight::Bold, p.text)]);
-    bars(ui, Rect::from_center_size(rect.right_center() - vec2(10.0, 0.0), vec2(16.0, 12.0)), &member.link);
+    bars(
+        ui,
+        Rect::from_center_size(rect.right_center() - vec2(10.0, 0.0), vec2(16.0, 12.0)),
+        &member.link,
+        &p,
+    );
     describe(ui, rect, &member.name, &format!("{}: {}", member.name, link_words(&member.link)));
-    let newest = of(call, member.id).last().map(|(_, figures)| *figures).unwrap_or_default();
-    values(ui, &newest);
-    let points = |value: fn(&LinkFigures) -> Option<f64>| -> Vec<PlotPoint> {
-        of(call, member.id).filter_map(|(at, figures)| Some(PlotPoint::new(at, value(figures)?))).collect()
+    let newest = of(call, member.id).filter_map(|(_, figures)| figures).last().copied().unwrap_or_default();
+    values(ui, &newest, &member.link);
+    let values = |value: fn(&LinkFigures) -> Option<f64>| {
+        stats::runs(of(call, member.id).map(|(at, figures)| (at, figures.and_then(value))))
     };
-    let received = points(|figures| Some(f64::from(figures.received_kbps)));
-    let rtt = points(|figures| figures.rtt.map(|rtt| rtt.as_secs_f64() * 1e3));
+    let received = values(|figures| Some(f64::from(figures.received_kbps)));
+    let rtt = values(|figures| figures.rtt.map(|rtt| rtt.as_secs_f64() * 1e3));
     curve(ui, member.id, "Received, kbit/s", &received, 500.0);
     curve(ui, member.id, "Round trip, ms", &rtt, 50.0);
 }
 
-/// The figures of a member with their time in seconds, the newest at zero.
-fn of(call: &Call, id: PeerId) -> impl Iterator<Item = (f64, &LinkFigures)> {
+/// The figures of a member with their time in seconds, the newest at zero; `None` where it was not there.
+fn of(call: &Call, id: PeerId) -> impl Iterator<Item = (f64, Option<&LinkFigures>)> {
     let last = call.figures.len().saturating_sub(1);
-    call.figures.iter().enumerate().filter_map(move |(index, sample)| {
-        let (_, figures) = sample.links.iter().find(|(known, _)| *known == id)?;
-        Some((index as f64 - last as f64, figures))
+    call.figures.iter().enumerate().map(move |(index, sample)| {
+        let figures = sample.links.iter().find(|(known, _)| *known == id).map(|(_, figures)| figures);
+        (index as f64 - last as f64, figures)
     })
 }
 
-fn values(ui: &mut Ui, figures: &LinkFigures) {
+fn values(ui: &mut Ui, figures: &LinkFigures, link: &Link) {
     let p = Palette::of(ui);
     let ms =
         |value: Option<Duration>| value.map_or(DASH.to_owned(), |value| format!("{} ms", value.as_millis()));
@@ -86,6 +92,10 @@ fn values(ui: &mut Ui, figures: &LinkFigures) {
     };
     let picture =
         figures.picture.map_or(DASH.to_owned(), |tile| format!("{}\u{d7}{}", tile.width, tile.height));
+    let quality = match link {
+        Link::Connected { bars, .. } => format!("{bars} of 4"),
+        Link::Connecting | Link::Reconnecting(_) => DASH.to_owned(),
+    };
     let rows = [
         ("Round trip", ms(figures.rtt)),
         ("Lost", format!("{:.1} %", figures.loss * 100.0)),
@@ -94,6 +104,7 @@ fn values(ui: &mut Ui, figures: &LinkFigures) {
         ("Picture age", ms(figures.picture_age)),
         ("Sound delay", ms(figures.playout)),
         ("Picture", picture),
+        ("Quality", quality),
     ];
     let spoken: Vec<String> = rows.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let lines = rows.len().div_ceil(2);
@@ -107,28 +118,19 @@ fn values(ui: &mut Ui, figures: &LinkFigures) {
     describe(ui, rect, "values", &spoken.join(", "));
 }
 
-fn curve(ui: &mut Ui, id: PeerId, name: &str, points: &[PlotPoint], least: f64) {
+fn curve(ui: &mut Ui, id: PeerId, name: &str, runs: &[Vec<PlotPoint>], least: f64) {
     let p = Palette::of(ui);
+    ui.add_space(HALF);
     ui.label(theme::text(name, size::CAPTION, Weight::Medium, p.soft));
-    let highest = points.iter().map(|point| point.y).fold(least, f64::max) * 1.1;
-    Plot::new((id, name))
-        .height(64.0)
-        .show_background(false)
-        .show_axes([false, true])
-        .show_grid([false, true])
-        .grid_color(p.line)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .custom_y_axes(vec![AxisHints::new_y().min_thickness(34.0).label_spacing(4.0..=8.0)])
-        .y_grid_spacer(move |_| crate::ui::stats::marks(highest as f32))
-        .show(ui, |plot| {
-            plot.set_plot_bounds_x(-SPAN_S..=0.0);
-            plot.set_plot_bounds_y(0.0..=highest);
-            plot.line(Line::new(name, PlotPoints::Borrowed(points)).color(p.accent).width(1.8));
-        });
+    let highest = runs.iter().flatten().map(|point| point.y).fold(least, f64::max);
+    stats::plot((id, name), 64.0, SPAN_S, highest, &p).show(ui, |plot| {
+        stats::fit(plot, SPAN_S, highest);
+        for run in runs {
+            plot.line(Line::new(name, PlotPoints::Borrowed(run)).color(p.accent).width(1.8));
+        }
+    });
+    // The lowest number of the axis reaches below the plot.
+    ui.add_space(STEP);
 }
 
 /// Length of the plots, in seconds.
@@ -148,7 +150,8 @@ mod tests {
             figures: vec![sample(&[ada]), sample(&[ada]), sample(&[ada, grace]), sample(&[grace])],
             ..Call::default()
         };
-        let times = |id| of(&call, id).map(|(at, _)| at).collect::<Vec<_>>();
+        let times =
+            |id| -> Vec<f64> { of(&call, id).filter_map(|(at, figures)| figures.map(|_| at)).collect() };
         assert_eq!(times(ada), [-3.0, -2.0, -1.0]);
         assert_eq!(times(grace), [-1.0, 0.0]);
     }
