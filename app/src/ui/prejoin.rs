@@ -5,11 +5,11 @@ use farwheel_proto::call::message::NAME_CHARS_MAX;
 use lucide_icons::Icon;
 
 use super::Pictures;
-use super::call::parts::{Round, avatar, blend, meter, picker, round_at, square};
+use super::call::parts::{PICKER, Round, avatar, meter, picker, round_at, square};
 use super::call::{change, choose, switch};
 use super::theme::{self, GAP, HALF, Palette, STEP, Weight, size};
 use super::widgets::{
-    self, Tone, banner, button, button_sized, card, describe, field, icon_button, paint_text, spinner,
+    self, Tone, banner, button_named, button_sized, card, describe, field, icon_button, paint_text, spinner,
     toggle_row,
 };
 use crate::model::call::{Command as Ask, Kind, Own, Phase, PreJoin, Source, Voice};
@@ -28,9 +28,15 @@ pub(super) fn show(
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         let whole = ui.available_width();
         let edge = if whole > 720.0 { 28.0 } else { 16.0 };
-        let width = (whole - 2.0 * edge).min(1120.0);
+        // As wide as the picture may be high, so that the page is filled in every window.
+        let most = 1120.0_f32.max(1.5 * ui.available_height());
+        let width = (whole - 2.0 * edge).min(most);
         let side = ((whole - width) / 2.0).max(edge);
-        ui.add_space(((ui.available_height() - 680.0) / 3.0).clamp(20.0, 72.0));
+        // In the middle by what the last paint took.
+        let id = Id::unique("the height of the screen before a call");
+        let height = ui.data(|data| data.get_temp::<f32>(id)).unwrap_or(600.0);
+        ui.add_space(((ui.available_height() - height) / 2.0).max(12.0));
+        let top = ui.cursor().top();
         ui.horizontal_top(|ui| {
             ui.add_space(side - STEP);
             ui.vertical(|ui| {
@@ -40,7 +46,10 @@ pub(super) fn show(
                     let right = (width * 0.36).clamp(300.0, 380.0);
                     ui.horizontal_top(|ui| {
                         ui.spacing_mut().item_spacing.x = GAP;
-                        column(ui, width - right - GAP, |ui| preview(ui, &state.own, model, pictures, out));
+                        column(ui, width - right - GAP, |ui| {
+                            preview(ui, &state.own, model, pictures, out);
+                            cleaning(ui, &state.own, model, out);
+                        });
                         column(ui, right, |ui| {
                             join(ui, state, model, out);
                             devices(ui, state, model, out);
@@ -51,11 +60,17 @@ pub(super) fn show(
                         preview(ui, &state.own, model, pictures, out);
                         join(ui, state, model, out);
                         devices(ui, state, model, out);
+                        cleaning(ui, &state.own, model, out);
                     });
                 }
-                ui.add_space(edge);
             });
         });
+        let took = ui.min_rect().bottom() - top;
+        if (took - height).abs() > 0.5 {
+            ui.data_mut(|data| data.insert_temp(id, took));
+            ui.ctx().request_repaint();
+        }
+        ui.add_space(12.0);
     });
 }
 
@@ -82,9 +97,9 @@ fn head(ui: &mut Ui, state: &PreJoin, out: &mut Vec<Command>) {
 fn preview(ui: &mut Ui, own: &Own, model: &Model, pictures: Pictures<'_>, out: &mut Vec<Command>) {
     let p = Palette::of(ui);
     let width = ui.available_width();
-    let most = (ui.ctx().content_rect().height() - 250.0).max(150.0);
+    let most = (ui.ctx().content_rect().height() - 290.0).max(150.0);
     let (rect, _) = ui.allocate_exact_size(vec2(width, (width * 9.0 / 16.0).min(most)), Sense::hover());
-    ui.painter().rect_filled(rect, 16.0, blend(p.surface, p.raised, 0.6));
+    ui.painter().rect_filled(rect, 16.0, p.raised);
     let is_on = own.is_camera_on && own.camera.used.is_some();
     let calling = &model.settings.call;
     let tile = Tile {
@@ -111,7 +126,7 @@ fn preview(ui: &mut Ui, own: &Own, model: &Model, pictures: Pictures<'_>, out: &
         paint_text(ui, at, Align2::CENTER_CENTER, &words, size::LEAD, Weight::Medium, p.text);
     }
     describe(ui, rect, "preview", &words);
-    let middle = pos2(rect.center().x, rect.bottom() - 40.0);
+    let middle = pos2(rect.center().x, rect.bottom() - 36.0);
     let has_microphone = own.microphone.used.is_some();
     let (icon, look, name) = match (has_microphone, own.voice) {
         (false, _) => (Icon::MicOff, Round::Missing, "No microphone"),
@@ -134,7 +149,7 @@ fn preview(ui: &mut Ui, own: &Own, model: &Model, pictures: Pictures<'_>, out: &
 }
 
 fn over(ui: &Ui, at: egui::Pos2, icon: Icon, name: &str, look: Round) -> bool {
-    let rect = square(at, 52.0);
+    let rect = square(at, 48.0);
     let response = ui.interact(rect, ui.scope_id().with(("over", at.x as i32)), Sense::click());
     round_at(ui, rect, &response, icon, name, look);
     response.on_hover_text(name).on_hover_cursor(egui::CursorIcon::PointingHand).clicked()
@@ -145,43 +160,64 @@ fn devices(ui: &mut Ui, state: &PreJoin, model: &Model, out: &mut Vec<Command>) 
     card(ui, "", |ui| {
         ui.spacing_mut().item_spacing.y = 10.0;
         let mut chosen = Vec::new();
-        let none = "None: you listen only";
+        let none = "No microphone";
         chosen.extend(
             picker(ui, "Microphone", Icon::Mic, none, &own.microphone).map(|i| (Kind::Microphone, i)),
         );
         let width = ui.available_width();
         meter(ui, "Level of the microphone", own.level, width);
-        ui.allocate_ui_with_layout(vec2(width, 40.0), Layout::right_to_left(Align::Center), |ui| {
+        ui.allocate_ui_with_layout(vec2(width, PICKER), Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = STEP;
             let (icon, name) = if state.is_testing {
                 (Icon::AudioLines, "The speaker sounds")
             } else {
                 (Icon::Play, "Test the speaker")
             };
             ui.add_enabled_ui(own.speaker.used.is_some(), |ui| {
-                if icon_button(ui, icon, name, Tone::Plain).clicked() {
+                let size = vec2(82.0, PICKER);
+                if button_named(ui, Some(icon), "Test", name, Tone::Plain, size).clicked() {
                     out.push(Command::Call(Ask::TestSpeaker));
                 }
             });
-            let none = "None: you hear nobody";
+            let none = "No speaker";
             chosen
                 .extend(picker(ui, "Speaker", Icon::Volume2, none, &own.speaker).map(|i| (Kind::Speaker, i)));
         });
-        let none = "None: the others see your name";
+        let none = "No camera";
         chosen
             .extend(picker(ui, "Camera", Icon::Video, none, &own.camera).map(|index| (Kind::Camera, index)));
         for (kind, index) in chosen {
             choose(kind, index, own, model, out);
         }
-        ui.spacing_mut().item_spacing.y = 0.0;
-        let mut cleaning = own.cleaning;
-        let mut changed = toggle_row(ui, "Take out the echo of the speaker", "", &mut cleaning.echo);
-        changed |= toggle_row(ui, "Take out noise", "", &mut cleaning.noise);
-        changed |= toggle_row(ui, "Even out loudness", "", &mut cleaning.gain);
-        if changed {
-            out.push(Command::Call(Ask::Clean(cleaning)));
-            change(model, out, |calling| calling.cleaning = cleaning);
+    });
+}
+
+/// What is done to the own voice; side by side where there is room.
+fn cleaning(ui: &mut Ui, own: &Own, model: &Model, out: &mut Vec<Command>) {
+    let mut cleaning = own.cleaning;
+    card(ui, "", |ui| {
+        let rows = [
+            ("Take out echo", &mut cleaning.echo),
+            ("Take out noise", &mut cleaning.noise),
+            ("Even out loudness", &mut cleaning.gain),
+        ];
+        ui.spacing_mut().item_spacing = vec2(3.0 * STEP, 0.0);
+        if ui.available_width() < 580.0 {
+            for (words, value) in rows {
+                toggle_row(ui, words, "", value);
+            }
+        } else {
+            ui.columns(rows.len(), |columns| {
+                for (column, (words, value)) in columns.iter_mut().zip(rows) {
+                    toggle_row(column, words, "", value);
+                }
+            });
         }
     });
+    if cleaning != own.cleaning {
+        out.push(Command::Call(Ask::Clean(cleaning)));
+        change(model, out, |calling| calling.cleaning = cleaning);
+    }
 }
 
 fn join(ui: &mut Ui, state: &PreJoin, model: &Model, out: &mut Vec<Command>) {
@@ -231,11 +267,9 @@ fn join(ui: &mut Ui, state: &PreJoin, model: &Model, out: &mut Vec<Command>) {
             out.push(Command::Call(Ask::Join));
         }
         let link = invitation::link(&state.target);
-        ui.horizontal(|ui| {
-            if button(ui, Some(Icon::Link), "Copy the link for others", Tone::Quiet).clicked() {
-                ui.ctx().copy_text(link);
-            }
-        });
+        if button_sized(ui, Some(Icon::Link), "Copy the link for others", Tone::Quiet, wide).clicked() {
+            ui.ctx().copy_text(link);
+        }
         let what = hears(&state.own);
         if let Some(what) = what {
             banner(ui, Level::Warning, what, "");

@@ -1,11 +1,11 @@
 //! The settings page.
 
-use eframe::egui::{self, Align, Layout, ScrollArea, Ui, vec2};
+use eframe::egui::{self, Align, Align2, Layout, ScrollArea, Sense, Ui, vec2};
 use lucide_icons::Icon;
 
 use super::call::{self, parts};
 use super::theme::{self, CONTROL, GAP, Palette, STEP, Weight, size};
-use super::widgets::{self, Tone, button, card, field, segmented, slider_row, toggle_row};
+use super::widgets::{self, Tone, button, card, field, paint_text, segmented, slider_row, toggle_row};
 use crate::model::call::{Command as Ask, Kind, Own};
 use crate::model::settings::{Fit, Paths, Present, TalkKey, Units};
 use crate::model::{Command, Model};
@@ -15,8 +15,10 @@ use crate::settings::{Settings, Theme};
 pub(crate) fn show(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
     let mut settings = model.settings.clone();
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-        egui::Frame::NONE.inner_margin(egui::Margin::same(28)).show(ui, |ui| {
-            let width = ui.available_width().min(1040.0);
+        let width = (ui.available_width() - 56.0).min(1040.0);
+        let side = (ui.available_width() - width) / 2.0;
+        let middle = ui.max_rect().shrink2(vec2(side, 28.0));
+        let shown = ui.scope_builder(egui::UiBuilder::new().max_rect(middle), |ui| {
             ui.set_width(width);
             widgets::page_title(ui, "Settings", "Kept on this computer.");
             ui.add_space(STEP);
@@ -46,6 +48,8 @@ pub(crate) fn show(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
             ui.add_space(GAP);
             about(ui);
         });
+        // The margin below, which the scroll area would else leave out.
+        ui.expand_to_include_rect(shown.response.rect.expand(28.0));
     });
     if settings != model.settings {
         out.push(Command::ChangeSettings(Box::new(settings)));
@@ -133,23 +137,33 @@ fn calls(ui: &mut Ui, settings: &mut Settings, model: &Model, out: &mut Vec<Comm
         let hint = "Others see you as you are.";
         toggle_row(ui, "Show me as in a mirror", hint, &mut settings.call.mirror);
         toggle_row(ui, "Low data", "Cameras are sent and asked for small.", &mut settings.call.low_data);
-        let hint = "The others do not learn your address.";
+        let hint = "The others do not learn your address. From the next call on.";
         toggle_row(ui, "By relay only", hint, &mut settings.call.relay_only);
     });
 }
 
 fn devices(ui: &mut Ui, own: &Own, settings: &mut Settings, out: &mut Vec<Command>) {
     for (kind, what, icon, none, device) in [
-        (Kind::Camera, "Camera", Icon::Video, "None: the others see your name", &own.camera),
-        (Kind::Microphone, "Microphone", Icon::Mic, "None: you listen only", &own.microphone),
-        (Kind::Speaker, "Speaker", Icon::Volume2, "None: you hear nobody", &own.speaker),
+        (Kind::Camera, "Camera", Icon::Video, "No camera", &own.camera),
+        (Kind::Microphone, "Microphone", Icon::Mic, "No microphone", &own.microphone),
+        (Kind::Speaker, "Speaker", Icon::Volume2, "No speaker", &own.speaker),
     ] {
-        if let Some(index) = parts::picker(ui, what, icon, none, device) {
+        let chosen = ui.horizontal(|ui| {
+            let (label, _) = ui.allocate_exact_size(vec2(LABEL, parts::PICKER), Sense::hover());
+            let ink = Palette::of(ui).text;
+            let at = label.left_center();
+            paint_text(ui, at, Align2::LEFT_CENTER, what, size::BODY, Weight::Medium, ink);
+            parts::picker(ui, what, icon, none, device)
+        });
+        if let Some(index) = chosen.inner {
             out.push(Command::Call(Ask::Use(kind, index)));
             call::keep(&mut settings.call, kind, device.names.get(index).cloned());
         }
     }
 }
+
+/// Room for the name of a device's kind, in points.
+const LABEL: f32 = 92.0;
 
 fn video(ui: &mut Ui, settings: &mut Settings) {
     card(ui, "Video", |ui| {

@@ -16,11 +16,19 @@ pub(crate) enum About {
 }
 
 impl About {
+    /// Left free above, in points: for the plates along the upper edge.
+    const fn top(self) -> f32 {
+        match self {
+            Self::Driving => 76.0,
+            Self::Calls => 28.0,
+        }
+    }
+
     /// Left free below, in points: for STOP and the list's own margin, or for that alone.
     const fn below(self) -> f32 {
         match self {
             Self::Driving => 264.0,
-            Self::Calls => 120.0,
+            Self::Calls => 128.0,
         }
     }
 }
@@ -37,7 +45,7 @@ pub(crate) fn show(ui: &Ui, about: About, shown: &mut Shown) {
     let window = ui.ctx().content_rect();
     let area = Area::new(egui::Id::unique("shortcuts"))
         .order(egui::Order::Foreground)
-        .anchor(egui::Align2::CENTER_TOP, vec2(0.0, TOP));
+        .anchor(egui::Align2::CENTER_TOP, vec2(0.0, about.top()));
     area.show(ui.ctx(), |ui| {
         frame.show(ui, |ui| {
             ui.set_width((window.width() - 96.0).min(600.0));
@@ -53,9 +61,9 @@ pub(crate) fn show(ui: &Ui, about: About, shown: &mut Shown) {
                 });
             });
             ui.add_space(HALF);
-            egui::ScrollArea::vertical().max_height((window.height() - TOP - about.below()).max(80.0)).show(
-                ui,
-                |ui| {
+            egui::ScrollArea::vertical()
+                .max_height((window.height() - about.top() - about.below()).max(80.0))
+                .show(ui, |ui| {
                     ui.columns(2, |columns| {
                         let words = match about {
                             About::Driving => {
@@ -72,10 +80,12 @@ pub(crate) fn show(ui: &Ui, about: About, shown: &mut Shown) {
                             }
                         };
                         columns[1].add_space(HALF);
-                        columns[1].label(theme::text(words, size::BODY, Weight::Regular, p.soft));
+                        // Columns justify, which tears a paragraph apart.
+                        columns[1].with_layout(egui::Layout::top_down(egui::Align::Min), |ui| {
+                            ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
+                        });
                     });
-                },
-            );
+                });
         })
     });
 }
@@ -96,9 +106,6 @@ fn group(ui: &mut Ui, heading: &str, keys: &[(&str, &str)]) {
         }
     });
 }
-
-/// Below the plates along the upper edge, in points.
-const TOP: f32 = 76.0;
 
 const DRIVING: [(&str, &str); 10] = [
     ("Esc", "Emergency stop"),
