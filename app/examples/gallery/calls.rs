@@ -21,7 +21,7 @@ use super::people::{portrait, slide};
 pub(crate) type Faces = HashMap<Source, Slot>;
 
 /// Every state of calls by name, with its page.
-pub(crate) const STATES: [(&str, Page); 32] = [
+pub(crate) const STATES: [(&str, Page); 33] = [
     ("calls", Page::Call),
     ("prejoin", Page::Call),
     ("prejoin-no-devices", Page::Call),
@@ -41,6 +41,7 @@ pub(crate) const STATES: [(&str, Page); 32] = [
     ("call-chat-empty", Page::Call),
     ("call-people", Page::Call),
     ("call-verify", Page::Call),
+    ("call-changed", Page::Call),
     ("call-stats", Page::Call),
     ("call-lobby", Page::Call),
     ("call-listen-only", Page::Call),
@@ -67,12 +68,15 @@ pub(crate) fn fill(name: &str, model: &mut Model) {
     }
 }
 
-/// What is clicked, one after the other, to get to a state.
-pub(crate) fn clicks(name: &str) -> &'static [&'static str] {
+/// What is clicked, one after the other, to get to a state in a window so wide.
+pub(crate) fn clicks(name: &str, width: f32) -> &'static [&'static str] {
     match name {
+        // What has no room in the bar is in its menu.
+        "call-stats" if width < 940.0 => &["More", "Stats"],
+        "call-invite" if width < 940.0 => &["More", "Invite others"],
         "call-chat" | "call-chat-empty" => &["Chat (C)"],
         "call-people" => &["People (P)"],
-        "call-verify" => &["People (P)", "In the list: Samuel Okoye, quality 4 of 4"],
+        "call-verify" | "call-changed" => &["People (P)", "In the list: Samuel Okoye, quality 4 of 4"],
         "call-stats" => &["Stats"],
         "call-invite" => &["Invite others"],
         "call-microphone" => &["Microphone and speaker"],
@@ -147,10 +151,7 @@ fn member(index: usize) -> Member {
         speaks: false,
         level: 0.0,
         volume: 1.0,
-        verification: Some(Verification {
-            words: "amber falcon river seven stone maple".into(),
-            trust: Trust::Known,
-        }),
+        verification: Some(Verification { words: "falcon meadow orbit citrus".into(), trust: Trust::Known }),
     }
 }
 
@@ -218,14 +219,14 @@ fn call(name: &str) -> Call {
             call.chat = chat();
             call.files = files();
         }
-        "call-people" | "call-verify" => {
+        "call-people" | "call-verify" | "call-changed" => {
             three(&mut call);
             call.members[1].is_hand_up = true;
             call.members[2].link =
                 Link::Connected { bars: 2, reason: Some("the link is narrow: 420 kbit/s".into()) };
             call.members[2].hears = false;
             if let Some(verification) = &mut call.members[0].verification {
-                verification.trust = Trust::New;
+                verification.trust = if name == "call-changed" { Trust::Changed } else { Trust::New };
             }
             call.members[0].speaks = false;
         }

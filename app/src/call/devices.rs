@@ -270,7 +270,7 @@ impl Devices {
                 lock(&self.state).choices.cleaning = *cleaning;
                 self.sound.set_cleaning(*cleaning);
             }
-            Command::TestSpeaker => {
+            Command::TestSpeaker | Command::Chime => {
                 if let Some(engine) = self.sound.engine() {
                     engine.chime();
                 }

@@ -330,6 +330,8 @@ pub enum Command {
     Use(Kind, usize),
     /// Play a sound on the speaker in use.
     TestSpeaker,
+    /// Sound the chime: somebody knocks or wrote, and the window is out of sight.
+    Chime,
     /// Change how sound is cleaned.
     Clean(Cleaning),
     /// Play a member so loud, [0, 2].

@@ -24,7 +24,7 @@ use super::widgets::{Tone, describe, icon_button, paint_text};
 use super::window::{Page, Shown};
 use crate::model::call::{Call, Cleaning, Command as Ask, Kind, Member, Source, Switch};
 use crate::model::settings::Calling;
-use crate::model::{Command, Model};
+use crate::model::{Command, Level, Model};
 use arrange::Corner;
 use parts::BETWEEN;
 use tile::{Face, Frame};
@@ -50,6 +50,8 @@ pub(super) struct Screen {
     person: Option<PeerId>,
     talk: keys::Talk,
     tiles: tiles::Reporter,
+    /// How many knocked, and how much the others wrote and sent, when it was last looked.
+    news: Option<(usize, usize)>,
 }
 
 /// How the tiles are laid out.
@@ -184,13 +186,21 @@ impl Screen {
         if self.side == Some(Side::Chat) { 0 } else { self.chat.unread(call) }
     }
 
-    /// Escape closes what was opened last.
-    fn close_one(&mut self) {
-        if self.invite == Shown::Yes {
+    /// Escape closes one thing: what lies above the others goes first.
+    fn close_one(&mut self, shortcuts: &mut Shown) {
+        if *shortcuts == Shown::Yes {
+            *shortcuts = Shown::No;
+        } else if self.invite == Shown::Yes {
             self.invite = Shown::No;
         } else if self.pinned.take().is_none() {
             self.side = None;
         }
+    }
+
+    /// Whether somebody knocks or wrote who had not when this was last asked.
+    pub(super) fn has_news(&mut self, call: &Call) -> bool {
+        let now = (call.knocking.len(), chat::arrived(call));
+        self.news.replace(now).is_some_and(|before| now.0 > before.0 || now.1 > before.1)
     }
 
     /// The page is left, or the window hidden: nothing is shown of anybody and no key is held.
@@ -224,8 +234,9 @@ pub(super) fn show(ui: &mut Ui, whole: Rect, screen: &mut Screen, mut cx: Cx<'_>
     if above.width() > 1.0 {
         let gap = if whole.width() < 800.0 { 10.0 } else { 16.0 };
         let stage = Rect::from_min_max(above.min + vec2(gap, gap), above.max - vec2(gap, 4.0));
+        let stage = notes::strip(ui, stage, screen, &mut cx);
         stage_tiles(ui, stage, screen, &mut cx);
-        notes::show(ui, stage, &mut cx);
+        notes::over(ui, stage, &cx);
     }
     if let Some((side, panel)) = panel {
         let gap = if panel.width() > PANEL { 10.0 } else { 16.0 };
@@ -247,7 +258,8 @@ pub(super) fn show(ui: &mut Ui, whole: Rect, screen: &mut Screen, mut cx: Cx<'_>
     keep_up(ui.ctx(), screen, cx);
 }
 
-/// While the call goes on and another page is shown: only the window that stays on top, if there is one.
+/// While the call goes on and another page is shown, or nothing of the window can be seen: only the window that stays
+/// on top, if there is one.
 pub(super) fn elsewhere(ctx: &Context, screen: &mut Screen, mut cx: Cx<'_>) {
     cx.out.extend(screen.talk.release().map(Command::Call));
     cx.tiles = std::mem::take(&mut screen.tiles);
@@ -300,12 +312,11 @@ fn panel(ui: &mut Ui, rect: Rect, title: &str, screen: &mut Screen) -> Rect {
     Rect::from_min_max(pos2(rect.left(), head.bottom()), rect.max)
 }
 
-/// Everything that has a tile, screens first.
+/// Everything that has a tile, screens first. The own screen has none: who shares it has it before their eyes.
 fn sources(call: &Call) -> Vec<Source> {
     let screens = call.members.iter().filter(|member| member.shares).map(|member| Source::Screen(member.id));
     let cameras = call.members.iter().map(|member| Source::Camera(member.id));
-    let own_screen = call.own.shared.as_ref().map(|_| Source::OwnScreen);
-    screens.chain(cameras).chain([Source::Own]).chain(own_screen).collect()
+    screens.chain(cameras).chain([Source::Own]).collect()
 }
 
 /// The source that is large: pinned, shared, or who speaks; `None` for a grid.
@@ -340,13 +351,14 @@ fn stage_tiles(ui: &mut Ui, area: Rect, screen: &mut Screen, cx: &mut Cx<'_>) {
     };
     let others: Vec<Source> = all.into_iter().filter(|source| *source != main).collect();
     if let [Source::Own] = others[..] {
-        one(ui, area, main, Frame::Plain, screen, cx);
+        let is_choice = screen.arrangement == Arrangement::Grid;
+        one(ui, area, main, if is_choice { Frame::Plain } else { Frame::Whole }, screen, cx);
         self_view(ui, area, screen, cx);
         return;
     }
     let stage = arrange::stage(area, others.len(), BETWEEN);
     one(ui, stage.main, main, Frame::Plain, screen, cx);
-    for (source, rect) in in_strip(&others, call.active, stage.strip.len()).into_iter().zip(&stage.strip) {
+    for (source, rect) in in_strip(&others, call, stage.strip.len()).into_iter().zip(&stage.strip) {
         one(ui, *rect, source, Frame::Plain, screen, cx);
     }
     if let Some((rect, count)) = stage.rest
@@ -356,23 +368,30 @@ fn stage_tiles(ui: &mut Ui, area: Rect, screen: &mut Screen, cx: &mut Cx<'_>) {
     }
 }
 
-/// Those for whom there is room; who speaks is among them.
-fn in_strip(others: &[Source], active: Option<PeerId>, room: usize) -> Vec<Source> {
-    let mut shown: Vec<Source> = others.iter().take(room).copied().collect();
-    if let Some(speaker) = active.map(Source::Camera)
-        && others.contains(&speaker)
-        && !shown.contains(&speaker)
-        && let Some(last) = shown.last_mut()
-    {
-        *last = speaker;
-    }
-    shown
+/// Those for whom there is room, in their order: screens and who speaks before oneself, raised hands and bad links, and
+/// these before all others.
+fn in_strip(others: &[Source], call: &Call, room: usize) -> Vec<Source> {
+    let rank = |source: &Source| match source {
+        Source::Screen(_) => 0,
+        Source::Camera(id) if call.active == Some(*id) => 1,
+        Source::Own | Source::OwnScreen => 2,
+        Source::Camera(id) => match call.members.iter().find(|member| member.id == *id) {
+            Some(member) if member.is_hand_up => 3,
+            Some(member) if member.link.level() == Level::Bad => 4,
+            Some(_) | None => 5,
+        },
+    };
+    let mut places: Vec<usize> = (0..others.len()).collect();
+    places.sort_by_key(|place| rank(&others[*place]));
+    places.truncate(room);
+    places.sort_unstable();
+    places.into_iter().map(|place| others[place]).collect()
 }
 
 fn one(ui: &mut Ui, rect: Rect, source: Source, frame: Frame, screen: &mut Screen, cx: &mut Cx<'_>) {
     let Some(face) = Face::of(source, cx) else { return };
     let response = tile::show(ui, rect, &face, frame, cx);
-    if response.clicked() {
+    if response.clicked() && frame != Frame::Whole {
         screen.pinned = if screen.pinned == Some(source) { None } else { Some(source) };
     }
     if let Source::Camera(id) | Source::Screen(id) = source
@@ -409,15 +428,38 @@ const PANEL: f32 = 356.0;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::call::Link;
 
     #[test]
-    fn who_speaks_is_in_the_strip_even_if_they_came_last() {
+    fn who_speaks_oneself_and_raised_hands_are_in_the_strip_even_if_they_came_last() {
         let camera = |n| Source::Camera(PeerId::new(n));
-        let others = [camera(1), camera(2), camera(3), Source::Own];
-        assert_eq!(in_strip(&others, None, 2), [camera(1), camera(2)]);
-        assert_eq!(in_strip(&others, Some(PeerId::new(3)), 2), [camera(1), camera(3)]);
-        assert_eq!(in_strip(&others, Some(PeerId::new(1)), 2), [camera(1), camera(2)]);
-        assert_eq!(in_strip(&others, Some(PeerId::new(9)), 2), [camera(1), camera(2)]);
-        assert_eq!(in_strip(&others, Some(PeerId::new(3)), 0), []);
+        let own = Source::Own;
+        let others = [camera(1), camera(2), camera(3), camera(4), own];
+        let call = |active: Option<u128>, hand: u128, bad: u128| Call {
+            active: active.map(PeerId::new),
+            members: (1..=4)
+                .map(|n| Member {
+                    id: PeerId::new(n),
+                    name: format!("Guest {n}"),
+                    link: Link::Connected { bars: if n == bad { 1 } else { 4 }, reason: None },
+                    is_camera_on: true,
+                    is_microphone_on: true,
+                    hears: true,
+                    shares: false,
+                    is_hand_up: n == hand,
+                    speaks: false,
+                    level: 0.0,
+                    volume: 1.0,
+                    verification: None,
+                })
+                .collect(),
+            ..Call::default()
+        };
+        assert_eq!(in_strip(&others, &call(None, 0, 0), 2), [camera(1), own]);
+        assert_eq!(in_strip(&others, &call(Some(4), 0, 0), 2), [camera(4), own]);
+        assert_eq!(in_strip(&others, &call(Some(4), 3, 2), 3), [camera(3), camera(4), own]);
+        assert_eq!(in_strip(&others, &call(Some(4), 3, 2), 4), [camera(2), camera(3), camera(4), own]);
+        assert_eq!(in_strip(&others, &call(Some(9), 0, 4), 3), [camera(1), camera(4), own]);
+        assert_eq!(in_strip(&others, &call(Some(3), 0, 0), 0), []);
     }
 }

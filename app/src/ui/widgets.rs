@@ -196,13 +196,19 @@ pub(crate) fn toggle_row(ui: &mut Ui, words: &str, hint: &str, value: &mut bool)
         );
     }
     let track = Rect::from_center_size(pos2(rect.right() - 18.0, middle), vec2(36.0, 20.0));
-    let on = ui.ctx().animate_bool_responsive(response.id, *value);
-    let fill = if *value { p.accent } else { p.hover };
-    ui.painter().rect_filled(track, 10.0, fill);
-    let knob = pos2(egui::lerp(track.left() + 10.0..=track.right() - 10.0, on), middle);
-    ui.painter().circle_filled(knob, 7.5, if *value { p.on_accent } else { p.soft });
+    switch_track(ui, track, response.id, *value);
     focus_ring(ui, &response, track, 10.0);
     response.on_hover_cursor(CursorIcon::PointingHand).clicked()
+}
+
+/// Paints what shows whether something is on: a knob at one end of a track or the other.
+pub(crate) fn switch_track(ui: &Ui, track: Rect, id: egui::Id, is_on: bool) {
+    let p = Palette::of(ui);
+    let radius = track.height() / 2.0;
+    let share = ui.ctx().animate_bool_responsive(id, is_on);
+    ui.painter().rect_filled(track, radius, if is_on { p.accent } else { p.hover });
+    let knob = pos2(egui::lerp(track.left() + radius..=track.right() - radius, share), track.center().y);
+    ui.painter().circle_filled(knob, radius * 0.75, if is_on { p.on_accent } else { p.soft });
 }
 
 /// Words on the left, a slider with its value on the right.
@@ -424,9 +430,14 @@ pub(crate) fn command_line(ui: &mut Ui, command: &str) {
             ui.set_width(ui.available_width());
             ui.horizontal(|ui| {
                 let room = ui.available_width() - CONTROL - STEP;
-                ui.scope(|ui| {
+                ui.vertical(|ui| {
                     ui.set_max_width(room);
-                    let words = theme::text(command, size::BODY, Weight::Medium, p.text);
+                    let font = font(size::BODY, Weight::Medium);
+                    let fits = |words: &str| {
+                        ui.painter().layout_no_wrap(words.into(), font.clone(), p.text).size().x <= room
+                    };
+                    let words = if fits(command) { command.to_owned() } else { broken(command) };
+                    let words = theme::text(words, size::BODY, Weight::Medium, p.text);
                     ui.add(egui::Label::new(words).wrap());
                 });
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -436,6 +447,14 @@ pub(crate) fn command_line(ui: &mut Ui, command: &str) {
                 });
             });
         });
+}
+
+/// A link in lines that begin where its parts do; anything else as it is.
+fn broken(command: &str) -> String {
+    if !command.contains("://") || command.contains(' ') {
+        return command.to_owned();
+    }
+    command.replace('?', "\n?").replace('&', "\n&")
 }
 
 /// Says `words` to screen readers for a painted area; nothing is painted.

@@ -10,6 +10,7 @@ use super::{
     Pictures, call, calls, connect, drive, gamepad, keys, notices, prejoin, settings, shortcuts, stats,
 };
 use crate::input::keyboard::Keys;
+use crate::model::call::Command as Ask;
 use crate::model::{Command, Model};
 use crate::settings::Settings;
 
@@ -93,19 +94,25 @@ impl Window {
         Self { page, ..Self::default() }
     }
 
-    /// Releases the controls as soon as the window may not steer, and grants them again; called before each paint
-    /// and also while the window is hidden.
+    /// Releases the controls as soon as the window may not steer, and grants them again; calls for the user when there
+    /// is news in a call. Called before each paint and also while the window is hidden.
     pub fn watch_focus(&mut self, ctx: &egui::Context, model: &Model) -> Vec<Command> {
         let mut out = Vec::new();
-        let (has_focus, is_hidden) = ctx.input(|input| {
-            let viewport = input.viewport();
-            let is_hidden = viewport.minimized == Some(true) || viewport.occluded == Some(true);
-            (viewport.focused.unwrap_or(input.focused), is_hidden)
-        });
+        let has_focus = ctx.input(|input| input.viewport().focused.unwrap_or(input.focused));
+        let is_hidden = is_hidden(ctx);
         if is_hidden && model.call.is_some() {
             self.call.look_away(&mut out, ctx.input(|input| input.time));
         }
         let has_window = has_focus && !is_hidden;
+        if let Some(call) = &model.call
+            && self.call.has_news(call)
+            && !has_window
+        {
+            out.push(Command::Call(Ask::Chime));
+            let attention =
+                egui::ViewportCommand::RequestUserAttention(egui::UserAttentionType::Informational);
+            ctx.send_viewport_cmd_to(egui::ViewportId::ROOT, attention);
+        }
         let may_steer = has_window && model.drive.is_some() && self.page == Page::Drive;
         let wanted = if may_steer { Steering::Granted } else { Steering::Released };
         if self.steering == Some(wanted) {
@@ -144,7 +151,10 @@ impl Window {
         }
         let whole = ui.max_rect();
         ui.painter().rect_filled(whole, 0.0, Palette::of(ui).back);
+        // The window that stays on top is painted with this one, also while this one is out of sight.
+        let shows_call = self.page == Page::Call && !is_hidden(ui.ctx());
         match (&model.call, &model.drive, self.page) {
+            (Some(_), _, Page::Call) if !shows_call => {}
             (Some(state), _, Page::Call) => {
                 let ctx = ui.ctx().clone();
                 let cx = call::Cx::new(
@@ -192,7 +202,7 @@ impl Window {
             }
         }
         if let Some(state) = &model.call
-            && self.page != Page::Call
+            && !shows_call
         {
             let ctx = ui.ctx().clone();
             let cx =
@@ -250,7 +260,8 @@ impl Window {
                 let settings = Settings { economy: !model.settings.economy, ..model.settings.clone() };
                 out.push(Command::ChangeSettings(Box::new(settings)));
             }
-            if pressed(EguiKey::F8) {
+            // In a call it may be the key to talk.
+            if pressed(EguiKey::F8) && self.page != Page::Call {
                 let settings = Settings { hear: !model.settings.hear, ..model.settings.clone() };
                 out.push(Command::ChangeSettings(Box::new(settings)));
             }
@@ -268,7 +279,9 @@ impl Window {
             self.talk = key;
             out.push(Command::Talk(key));
         }
-        if pressed(EguiKey::Escape) {
+        // One press closes one thing: a menu closes itself, and a call closes its own.
+        let is_in_call = self.page == Page::Call && model.call.is_some();
+        if pressed(EguiKey::Escape) && !is_in_call && !egui::Popup::is_any_open(ui.ctx()) {
             self.shortcuts = Shown::No;
         }
         // On the drive page the driving keys carry it too, but not a tap so short that it is over within one paint.
@@ -334,6 +347,14 @@ impl Window {
 pub fn toggle_fullscreen(ctx: &egui::Context) {
     let is_full = ctx.input(|input| input.viewport().fullscreen.unwrap_or(false));
     ctx.send_viewport_cmd(egui::ViewportCommand::Fullscreen(!is_full));
+}
+
+/// Nothing of the window can be seen.
+fn is_hidden(ctx: &egui::Context) -> bool {
+    ctx.input(|input| {
+        let viewport = input.viewport();
+        viewport.minimized == Some(true) || viewport.occluded == Some(true)
+    })
 }
 
 fn is_question_mark(event: &egui::Event) -> bool {

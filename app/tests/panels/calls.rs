@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use farwheel::model::call::{Command as Ask, Kind, Switch, Voice};
+use farwheel::model::call::{Command as Ask, Kind, Line, Switch, Voice};
 use farwheel::model::settings::TalkKey;
 use farwheel::model::{Command, invitation};
 use farwheel::settings::Theme;
@@ -188,17 +188,172 @@ fn the_small_window_asks_for_a_small_picture_while_another_page_is_shown() {
 }
 
 #[test]
+fn the_small_window_asks_for_a_small_picture_while_the_large_one_is_minimised() {
+    let mut harness = on("call-float");
+    let viewport = harness.input_mut().viewports.entry(egui::ViewportId::ROOT).or_default();
+    viewport.minimized = Some(true);
+    harness.run_steps(3);
+    let last = take(&mut harness).into_iter().rev().find_map(|command| match command {
+        Command::Call(Ask::Tiles(tiles)) => Some(tiles),
+        _ => None,
+    });
+    let [(_, Some(Tile { width, .. }), None)] = last.as_deref().expect("sizes")[..] else {
+        panic!("{last:?}");
+    };
+    assert!(width < 400, "{width}");
+}
+
+#[test]
+fn escape_closes_one_thing_at_a_time_from_the_uppermost_on() {
+    let mut harness = on("call-people");
+    let label = tile_of(&harness, "Greta Lindqvist, microphone off").1;
+    harness.get_by_label(&label).click();
+    harness.run_steps(4);
+    let pinned = tile_of(&harness, "Greta Lindqvist, microphone off").0;
+    click(&mut harness, "Invite others");
+    press(&mut harness, egui::Key::F1);
+    click(&mut harness, "More");
+    let open = |harness: &Harness<'_, Scene>| {
+        [
+            has(harness, "Layout: Automatic"),
+            has(harness, "Close the list of shortcuts"),
+            has(harness, "Close the invitation"),
+            (tile_of(harness, "Greta Lindqvist, microphone off").0.area() - pinned.area()).abs() < 1.0,
+            has(harness, "Close the panel"),
+        ]
+    };
+    for closed in 0..=5 {
+        let want: [bool; 5] = std::array::from_fn(|index| index >= closed);
+        assert_eq!(open(&harness), want, "after {closed} presses");
+        press(&mut harness, egui::Key::Escape);
+        harness.run_steps(4);
+    }
+}
+
+#[test]
+fn a_word_is_deleted_by_ctrl_w_and_the_call_goes_on() {
+    let mut harness = on("call-grid");
+    press(&mut harness, egui::Key::C);
+    harness.get_by_label("Write to everybody").type_text("one two");
+    harness.run_steps(2);
+    harness.key_press_modifiers(egui::Modifiers::CTRL, egui::Key::W);
+    harness.run_steps(2);
+    assert_eq!(asked(&mut harness), []);
+}
+
+#[test]
+fn a_knock_and_a_line_call_for_who_looks_elsewhere_and_for_nobody_else() {
+    let calls_for = |harness: &mut Harness<'_, Scene>| {
+        let ctx = harness.ctx.clone();
+        let scene = harness.state_mut();
+        let told = scene.window.watch_focus(&ctx, &scene.model);
+        told.contains(&Command::Call(Ask::Chime))
+    };
+    let look_away = |harness: &mut Harness<'_, Scene>, is_away: bool| {
+        let viewport = harness.input_mut().viewports.entry(egui::ViewportId::ROOT).or_default();
+        (viewport.minimized, viewport.focused) = (Some(is_away), Some(!is_away));
+        harness.run_steps(2);
+    };
+    let knock = |harness: &mut Harness<'_, Scene>, id| {
+        let call = harness.state_mut().model.call.as_mut().unwrap();
+        call.knocking.push((PeerId::new(id), "Rob".into()));
+    };
+    let mut harness = on("call-grid");
+    look_away(&mut harness, true);
+    assert!(!calls_for(&mut harness), "what was there before");
+    knock(&mut harness, 90);
+    assert!(calls_for(&mut harness));
+    assert!(!calls_for(&mut harness), "once");
+    let call = harness.state_mut().model.call.as_mut().unwrap();
+    call.knocking.clear();
+    let ago = std::time::Duration::ZERO;
+    call.chat.push(Line { from: None, ago, text: "mine".into() });
+    assert!(!calls_for(&mut harness));
+    let call = harness.state_mut().model.call.as_mut().unwrap();
+    call.chat.push(Line { from: Some("Rob".into()), ago, text: "yours".into() });
+    assert!(calls_for(&mut harness));
+    look_away(&mut harness, false);
+    knock(&mut harness, 91);
+    assert!(!calls_for(&mut harness), "it is before their eyes");
+}
+
+#[test]
+fn the_own_screen_has_no_tile_and_is_looked_at_by_a_click() {
+    let mut harness = on("call-own-share");
+    let find = |harness: &Harness<'_, Scene>| {
+        let is_own = |node: &egui_kittest::Node<'_>| {
+            node.accesskit_node().label().is_some_and(|label| label.starts_with("Your screen"))
+        };
+        harness.root().children_recursive().find(is_own).map(|node| node.rect())
+    };
+    assert_eq!(find(&harness), None);
+    click(&mut harness, "Show your screen large");
+    assert!(find(&harness).expect("a tile").width() > 600.0);
+    click(&mut harness, "Show your screen large");
+    assert_eq!(find(&harness), None);
+    assert_eq!(click(&mut harness, "Stop sharing"), [Ask::EndShare]);
+}
+
+#[test]
+fn the_key_to_talk_leaves_the_hearing_of_the_car_alone() {
+    let mut harness = on("call-grid");
+    harness.state_mut().model.drive = canned::model("drive-armed").drive;
+    harness.state_mut().model.settings.call.talk_key = TalkKey::F8;
+    harness.run_steps(2);
+    take(&mut harness);
+    harness.key_press(egui::Key::F8);
+    harness.run_steps(2);
+    let told = take(&mut harness);
+    assert!(!told.iter().any(|command| matches!(command, Command::ChangeSettings(_))), "{told:?}");
+}
+
+#[test]
+fn only_who_may_lock_the_room_is_told_to() {
+    let words = "Whoever has the link can come in. Lock the room to be asked first.";
+    let mut harness = on("call-invite");
+    assert!(has(&harness, words));
+    harness.state_mut().model.call.as_mut().unwrap().is_moderator = false;
+    harness.run_steps(2);
+    assert!(!has(&harness, words));
+    assert!(has(&harness, "Whoever has the link can come in."));
+}
+
+#[test]
+fn lines_out_of_sight_are_told_but_not_laid_out() {
+    let mut harness = on("call-chat");
+    let line = |n| Line {
+        from: Some("Samuel Okoye".into()),
+        ago: std::time::Duration::from_secs(9),
+        text: format!("This is line {n}"),
+    };
+    let call = harness.state_mut().model.call.as_mut().unwrap();
+    call.files.clear();
+    call.chat = (0..400).map(line).collect();
+    harness.run_steps(6);
+    assert!(has(&harness, "Samuel Okoye: This is line 0"), "one label for all of the row");
+    assert!(has(&harness, "This is line 399"), "the list follows what is new");
+    let shown = harness.get_by_label("This is line 399").rect();
+    assert!(shown.bottom() < 600.0 - 84.0 - 56.0 && shown.bottom() > 300.0, "{shown}");
+}
+
+/// The tile whose name begins so.
+pub(crate) fn tile_named<'a>(harness: &'a Harness<'_, Scene>, name: &str) -> egui_kittest::Node<'a> {
+    let is_meant = |node: &egui_kittest::Node<'_>| {
+        node.accesskit_node().label().is_some_and(|label| label.starts_with(name))
+    };
+    harness.root().children_recursive().find(is_meant).expect("a tile")
+}
+
+/// Where it is, and all of its name.
+fn tile_of(harness: &Harness<'_, Scene>, name: &str) -> (egui::Rect, String) {
+    let tile = tile_named(harness, name);
+    (tile.rect(), tile.accesskit_node().label().unwrap_or_default())
+}
+
+#[test]
 fn a_click_on_a_tile_pins_it_and_another_one_lets_go() {
     let mut harness = on("call-grid");
-    let name = |harness: &Harness<'_, Scene>| {
-        let tile = harness.root().children_recursive().find(|node| {
-            node.accesskit_node()
-                .label()
-                .is_some_and(|label| label.starts_with("Greta Lindqvist, microphone off"))
-        });
-        let tile = tile.expect("a tile");
-        (tile.rect(), tile.accesskit_node().label().unwrap_or_default())
-    };
+    let name = |harness: &Harness<'_, Scene>| tile_of(harness, "Greta Lindqvist, microphone off");
     let (before, label) = name(&harness);
     harness.get_by_label(&label).click();
     harness.run_steps(4);
@@ -325,28 +480,45 @@ fn every_control_has_its_place_in_small_and_large_windows() {
             continue;
         }
         for (scale, size) in
-            [(1.0, (640.0, 400.0)), (1.0, (1280.0, 800.0)), (1.5, (1280.0, 800.0)), (1.0, (1920.0, 1080.0))]
+            [(1.0, (640.0, 400.0)), (1.5, (1280.0, 800.0)), (1.0, (1280.0, 800.0)), (1.0, (1920.0, 1080.0))]
         {
-            // What is only in a menu of a narrow window is not clicked there.
-            // What is clicked has another place in a narrow window; a large one is wider in the tiles only.
-            let is_plain = canned::clicks(name).is_empty();
-            let is_wanted = match size.0 / scale {
-                ..940.0 => is_plain,
-                1900.0.. => ["call-one", "call-eight", "call-share", "call-long-names"].contains(&name),
-                _ => true,
-            };
-            if !is_wanted {
+            let points = (size.0 / scale, size.1 / scale);
+            // A large one is wider in the tiles only.
+            let has_news = ["call-one", "call-eight", "call-share", "call-long-names"].contains(&name);
+            if points.0 > 1900.0 && !has_news {
                 continue;
             }
             let harness = stage::harness(name, canned::plain, Theme::Dark, scale, size);
-            let points = (size.0 / scale, size.1 / scale);
             for control in ["Leave the call (Ctrl+L)", "More", "Microphone and speaker"] {
                 assert_inside(&harness, control, points);
             }
-            if canned::clicks(name).is_empty() {
+            for control in opened(name) {
+                assert_inside(&harness, control, points);
+            }
+            if canned::clicks(name, points.0).is_empty() {
                 assert_bar_apart(&harness, name, points);
             }
         }
+    }
+}
+
+/// What has to be at hand in what a state opens.
+fn opened(name: &str) -> &'static [&'static str] {
+    match name {
+        "call-chat" | "call-chat-empty" => &["Close the panel", "Write to everybody", "Send (Enter)"],
+        "call-people" | "call-verify" | "call-changed" => &["Close the panel", "Lock the room"],
+        "call-stats" => &["Close the panel", "Export"],
+        "call-invite" => &[
+            "Close the invitation",
+            "QR code of the link",
+            "Copy: farwheel://call?server=wss://example.org&room=quiet-otter-7kq2m",
+        ],
+        "call-microphone" => &["Microphone: Yeti Stereo Microphone"],
+        "call-more" => &["Layout: Automatic"],
+        "call-shortcuts" => &["Close the list of shortcuts"],
+        "call-lobby" => &["Deny Margaret Cole", "Admit Margaret Cole"],
+        "call-own-share" => &["Show your screen large", "Stop sharing"],
+        _ => &[],
     }
 }
 

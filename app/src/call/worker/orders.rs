@@ -74,6 +74,7 @@ impl Worker {
             | Command::TalkKey(_)
             | Command::Use(..)
             | Command::TestSpeaker
+            | Command::Chime
             | Command::Clean(_)
             | Command::Share(_)
             | Command::EndShare

@@ -89,6 +89,31 @@ pub(super) fn stage(area: Rect, count: usize, gap: f32) -> Stage {
     Stage { main, strip: cells[..shown].to_vec(), rest }
 }
 
+/// Places of these widths and one height in rows from the upper edge on, each row centred; what is too wide for `area`
+/// is narrowed.
+pub(super) fn flow(area: Rect, widths: &[f32], height: f32, gap: f32) -> Vec<Rect> {
+    let mut places: Vec<Rect> = Vec::new();
+    let (mut row, mut left, mut top) = (0, area.left(), area.top());
+    for width in widths.iter().map(|width| width.min(area.width())) {
+        if left > area.left() && left + width > area.right() {
+            centre(&mut places[row..], area);
+            (row, left, top) = (places.len(), area.left(), top + height + gap);
+        }
+        places.push(Rect::from_min_size(pos2(left, top), vec2(width, height)));
+        left += width + gap;
+    }
+    centre(&mut places[row..], area);
+    places
+}
+
+fn centre(row: &mut [Rect], area: Rect) {
+    let Some(last) = row.last() else { return };
+    let by = (area.right() - last.right()) / 2.0;
+    for place in row {
+        *place = place.translate(vec2(by, 0.0));
+    }
+}
+
 /// A corner of the stage, where the own picture lies over the other one's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Corner {
@@ -175,6 +200,19 @@ mod tests {
         let five = grid(area(1280.0, 720.0), 5, 12.0);
         let last_row = (five[3].left() + five[4].right()) / 2.0;
         assert!((last_row - area(1280.0, 720.0).center().x).abs() < 0.01);
+    }
+
+    #[test]
+    fn what_fits_stands_side_by_side_and_the_rest_below() {
+        let area = area(600.0, 400.0);
+        let places = flow(area, &[280.0, 300.0, 200.0, 900.0], 40.0, 8.0);
+        assert_apart_and_inside(area, &places);
+        let tops: Vec<f32> = places.iter().map(|place| place.top() - area.top()).collect();
+        assert_eq!(tops, [0.0, 0.0, 48.0, 96.0]);
+        assert_eq!(places[2].center().x, area.center().x);
+        assert_eq!(places[0].left() - area.left(), area.right() - places[1].right());
+        assert_eq!(places[3].width(), area.width());
+        assert_eq!(flow(area, &[], 40.0, 8.0), []);
     }
 
     #[test]

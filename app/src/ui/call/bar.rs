@@ -145,12 +145,12 @@ fn microphone(ui: &mut Ui, screen: &mut Screen, cx: &mut Cx<'_>) {
         menu_line(ui);
         let mut cleaning = own.cleaning;
         let mut changed = false;
-        for (words, value) in [
-            ("Take out echo", &mut cleaning.echo),
-            ("Take out noise", &mut cleaning.noise),
-            ("Even out loudness", &mut cleaning.gain),
+        for (icon, words, value) in [
+            (Icon::AudioLines, "Take out echo", &mut cleaning.echo),
+            (Icon::Wind, "Take out noise", &mut cleaning.noise),
+            (Icon::SlidersHorizontal, "Even out loudness", &mut cleaning.gain),
         ] {
-            changed |= menu_switch(ui, words, value);
+            changed |= menu_switch(ui, icon, words, value);
         }
         if changed {
             cx.clean(cleaning);
@@ -176,7 +176,7 @@ fn camera(ui: &mut Ui, cx: &mut Cx<'_>) {
         }
         menu_line(ui);
         let mut mirror = cx.model.settings.call.mirror;
-        if menu_switch(ui, "Show me as in a mirror", &mut mirror) {
+        if menu_switch(ui, Icon::FlipHorizontal2, "Show me as in a mirror", &mut mirror) {
             cx.change(|calling| calling.mirror = mirror);
         }
     });
@@ -244,17 +244,18 @@ fn more(ui: &mut Ui, screen: &mut Screen, cx: &mut Cx<'_>, is_wide: bool) {
                 ui.close();
             }
         }
+        menu_line(ui);
         let calling = &cx.model.settings.call;
         let mut fills = calling.fit == Fit::Fill;
-        if menu_switch(ui, "Fill the tiles", &mut fills) {
+        if menu_switch(ui, Icon::Crop, "Fill the tiles", &mut fills) {
             cx.change(|calling| calling.fit = if fills { Fit::Fill } else { Fit::Letterbox });
         }
-        menu_line(ui);
         let mut low = calling.low_data;
-        if menu_switch(ui, "Low data", &mut low) {
+        if menu_switch(ui, Icon::Gauge, "Low data", &mut low) {
             cx.change(|calling| calling.low_data = low);
         }
-        let mut entry = |icon: Icon, words: &str, key: &str| {
+        menu_line(ui);
+        let entry = |ui: &mut Ui, icon: Icon, words: &str, key: &str| {
             let is_clicked = menu_entry(ui, Some(icon), words, key).clicked();
             if is_clicked {
                 ui.close();
@@ -262,24 +263,24 @@ fn more(ui: &mut Ui, screen: &mut Screen, cx: &mut Cx<'_>, is_wide: bool) {
             is_clicked
         };
         if !is_wide {
-            if entry(Icon::UserPlus, "Invite others", "") {
+            if entry(ui, Icon::UserPlus, "Invite others", "") {
                 screen.invite = Shown::Yes;
             }
             let (icon, words) = match cx.call.recording {
                 Some(_) => (Icon::CircleStop, "Stop recording"),
                 None => (Icon::CircleDot, "Record; everybody is told"),
             };
-            if entry(icon, words, "") {
+            if entry(ui, icon, words, "") {
                 cx.ask(Command::Record(switch(cx.call.recording.is_none())));
             }
-            if entry(Icon::ChartSpline, "Stats", "") {
+            if entry(ui, Icon::ChartSpline, "Stats", "") {
                 screen.toggle(Side::Figures);
             }
         }
-        if entry(Icon::PictureInPicture2, "Picture in picture", "") {
+        if entry(ui, Icon::PictureInPicture2, "Picture in picture", "") {
             screen.float = screen.float.flipped();
         }
-        if entry(Icon::Maximize, "Full screen", "F") {
+        if entry(ui, Icon::Maximize, "Full screen", "F") {
             toggle_fullscreen(cx.ctx);
         }
         if cx.call.is_moderator {
@@ -288,17 +289,18 @@ fn more(ui: &mut Ui, screen: &mut Screen, cx: &mut Cx<'_>, is_wide: bool) {
             } else {
                 (Icon::Lock, "Lock the room")
             };
-            if entry(icon, words, "") {
+            if entry(ui, icon, words, "") {
                 cx.ask(Command::Lock(switch(!cx.call.is_locked)));
             }
         }
-        if entry(Icon::Bug, "Save a debug bundle", "") {
+        menu_line(ui);
+        if entry(ui, Icon::Bug, "Save a debug bundle", "") {
             cx.ask(Command::DebugBundle);
         }
-        if entry(Icon::Settings, "Settings", "F5") {
+        if entry(ui, Icon::Settings, "Settings", "F5") {
             *cx.page = Page::Settings;
         }
-        if entry(Icon::Keyboard, "Shortcuts", "F1") {
+        if entry(ui, Icon::Keyboard, "Shortcuts", "F1") {
             *cx.shortcuts = Shown::Yes;
         }
     });

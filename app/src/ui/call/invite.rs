@@ -61,10 +61,11 @@ pub(super) fn show(ui: &Ui, shown: &mut Shown, cx: &mut Cx<'_>) {
 fn link(ui: &mut Ui, cx: &Cx<'_>) {
     let p = Palette::of(ui);
     command_line(ui, &cx.call.link);
-    let words = if cx.call.is_locked {
-        "The room is locked: you will be asked before anybody comes in."
-    } else {
-        "Whoever has the link can come in. Lock the room to be asked first."
+    let words = match (cx.call.is_locked, cx.call.is_moderator) {
+        (true, true) => "The room is locked: you will be asked before anybody comes in.",
+        (true, false) => "The room is locked: a moderator is asked before anybody comes in.",
+        (false, true) => "Whoever has the link can come in. Lock the room to be asked first.",
+        (false, false) => "Whoever has the link can come in.",
     };
     ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
 }
@@ -75,7 +76,8 @@ pub(super) fn alone(ui: &mut Ui, area: Rect, cx: &mut Cx<'_>) {
     let is_wide = area.width() > 640.0;
     let card_width = if is_wide { 340.0 } else { area.width() };
     let has_code = is_wide && area.height() > 400.0;
-    let card_height: f32 = if has_code { 386.0 } else { 156.0 };
+    // Heading, sentence, code, link in up to three lines; and the margins.
+    let card_height: f32 = if has_code { 354.0 } else { 156.0 };
     let picture = if is_wide {
         Rect::from_min_max(area.min, pos2(area.right() - card_width - 16.0, area.bottom()))
     } else {

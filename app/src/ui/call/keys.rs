@@ -55,16 +55,17 @@ pub(super) fn handle(ui: &Ui, screen: &mut Screen, cx: &mut Cx<'_>) {
     if let Some(command) = screen.talk.set(held) {
         cx.ask(command);
     }
-    let leaves = |input: &egui::InputState| {
-        pressed(input, Key::L, egui::Modifiers::CTRL) || pressed(input, Key::W, egui::Modifiers::CTRL)
-    };
-    if ui.input(leaves) {
+    if ui.input(|input| pressed(input, Key::L, egui::Modifiers::CTRL)) {
         cx.ask(Command::Leave);
+    }
+    let hit = |key| ui.input(|input| pressed(input, key, egui::Modifiers::NONE));
+    // A menu closes itself later in this paint.
+    if hit(Key::Escape) && !egui::Popup::is_any_open(ui.ctx()) {
+        screen.close_one(cx.shortcuts);
     }
     if types {
         return;
     }
-    let hit = |key| ui.input(|input| pressed(input, key, egui::Modifiers::NONE));
     let own = &cx.call.own;
     if hit(Key::M) && own.microphone.used.is_some() {
         cx.ask(bar::mute_toggled(own.voice));
@@ -94,9 +95,6 @@ pub(super) fn handle(ui: &Ui, screen: &mut Screen, cx: &mut Cx<'_>) {
     }
     if hit(Key::F) {
         toggle_fullscreen(ui.ctx());
-    }
-    if hit(Key::Escape) {
-        screen.close_one();
     }
 }
 

@@ -9,7 +9,7 @@ use lucide_icons::Icon;
 use crate::model::Level;
 use crate::model::call::{Device, Link};
 use crate::ui::theme::{self, Palette, STEP, Weight, faded, size};
-use crate::ui::widgets::{describe, focus_ring, paint_icon, paint_line, paint_text};
+use crate::ui::widgets::{focus_ring, paint_icon, paint_line, paint_text, switch_track};
 
 /// How a round button looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +174,7 @@ pub(in crate::ui) fn menu_choice(ui: &mut Ui, what: &str, words: &str, is_chosen
 }
 
 /// An entry that is on or off.
-pub(in crate::ui) fn menu_switch(ui: &mut Ui, words: &str, value: &mut bool) -> bool {
+pub(in crate::ui) fn menu_switch(ui: &mut Ui, icon: Icon, words: &str, value: &mut bool) -> bool {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ENTRY), Sense::click());
     let is_on = *value;
     response.widget_info(|| WidgetInfo::selected(Role::MenuItemCheckBox, true, is_on, words));
@@ -182,7 +182,9 @@ pub(in crate::ui) fn menu_switch(ui: &mut Ui, words: &str, value: &mut bool) -> 
     if is_clicked {
         *value = !*value;
     }
-    paint_entry(ui, rect, &response, value.then_some(Icon::Check), words, "");
+    paint_entry(ui, rect, &response, Some(icon), words, "");
+    let track = Rect::from_center_size(pos2(rect.right() - 25.0, rect.center().y), vec2(30.0, 16.0));
+    switch_track(ui, track, response.id, *value);
     response.on_hover_cursor(CursorIcon::PointingHand);
     is_clicked
 }
@@ -235,8 +237,7 @@ pub(in crate::ui) fn menu_devices(ui: &mut Ui, what: &str, none: &str, device: &
 }
 
 /// Four bars that grow; as many are filled as the link is good.
-pub(in crate::ui) fn bars(ui: &Ui, rect: Rect, link: &Link) {
-    let p = Palette::of(ui);
+pub(in crate::ui) fn bars(ui: &Ui, rect: Rect, link: &Link, p: &Palette) {
     let filled = match link {
         Link::Connected { bars, .. } => *bars,
         Link::Connecting | Link::Reconnecting(_) => 0,
@@ -309,11 +310,17 @@ pub(in crate::ui) fn loudness(level: f32) -> f32 {
 
 /// A face without a picture: the initials on a colour of its own.
 pub(in crate::ui) fn avatar(ui: &Ui, at: Pos2, radius: f32, name: &str) {
-    let colour =
-        FACES[name.bytes().fold(7_usize, |hash, b| hash.wrapping_mul(31) ^ usize::from(b)) % FACES.len()];
-    ui.painter().circle_filled(at, radius, colour);
+    ui.painter().circle_filled(at, radius, colour_of(name));
     let font = theme::font((radius * 0.72).max(9.0), Weight::Bold);
     ui.painter().text(at, Align2::CENTER_CENTER, initials(name), font, Color32::WHITE);
+}
+
+/// The colour of a name, the same wherever it is shown: the upper bits of its FNV-1a hash, to which every letter adds.
+fn colour_of(name: &str) -> Color32 {
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, b| (hash ^ u32::from(b)).wrapping_mul(0x0100_0193));
+    // Few letters reach the uppermost bits.
+    let mixed = (hash ^ (hash >> 15)).wrapping_mul(0x297a_2d39);
+    FACES[(mixed >> 29) as usize]
 }
 
 /// The first letters of the first and the last word.
@@ -325,27 +332,26 @@ pub(in crate::ui) fn initials(name: &str) -> String {
     if letters.is_empty() { "?".into() } else { letters }
 }
 
-/// A line of words with an icon on a plate; `at` is the middle of its upper edge. Returns where it is.
-pub(in crate::ui) fn pill(ui: &Ui, at: Pos2, icon: Icon, ink: Color32, words: &str, salt: &str) -> Rect {
+/// A line of words with an icon on a plate.
+pub(in crate::ui) fn pill(ui: &Ui, rect: Rect, icon: Icon, ink: Color32, words: &str) {
     let p = Palette::of(ui);
-    let room = ui.ctx().content_rect().width() - 96.0;
-    let galley = {
-        let mut job = egui::text::LayoutJob::simple_singleline(
-            words.into(),
-            theme::font(size::BODY, Weight::Medium),
-            p.text,
-        );
-        job.wrap = egui::text::TextWrapping::truncate_at_width(room - 60.0);
-        ui.painter().layout_job(job)
-    };
-    let size = vec2(galley.size().x + 52.0, 36.0);
-    let rect = Rect::from_min_size(pos2(at.x - size.x / 2.0, at.y), size);
-    ui.painter().rect_filled(rect, 18.0, p.surface);
-    ui.painter().rect_stroke(rect, 18.0, Stroke::new(1.0, p.line), StrokeKind::Inside);
+    let radius = rect.height() / 2.0;
+    ui.painter().rect_filled(rect, radius, p.surface);
+    ui.painter().rect_stroke(rect, radius, Stroke::new(1.0, p.line), StrokeKind::Inside);
     paint_icon(ui, rect.left_center() + vec2(22.0, 0.0), Align2::CENTER_CENTER, icon, 17.0, ink);
-    ui.painter().galley(rect.left_center() + vec2(38.0, -galley.size().y / 2.0), galley, p.text);
-    describe(ui, rect, salt, words);
-    rect
+    let line = [(words, size::BODY, Weight::Medium, p.text)];
+    paint_line(ui, rect.left_center() + vec2(38.0, 0.0), rect.width() - 38.0 - 12.0, &line);
+}
+
+/// As wide as such a plate has to be for its words.
+pub(in crate::ui) fn pill_width(ui: &Ui, words: &str) -> f32 {
+    38.0 + words_width(ui, words, Weight::Medium) + 16.0
+}
+
+/// How wide words of the usual size are.
+pub(in crate::ui) fn words_width(ui: &Ui, words: &str, weight: Weight) -> f32 {
+    let font = theme::font(size::BODY, weight);
+    ui.painter().layout_no_wrap(words.into(), font, Color32::WHITE).size().x.ceil()
 }
 
 /// A region with a layout of its own.
@@ -372,7 +378,7 @@ pub(in crate::ui) fn picker(
     device: &Device,
 ) -> Option<usize> {
     let p = Palette::of(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 40.0), Sense::click());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), PICKER), Sense::click());
     let used = device.used.and_then(|index| device.names.get(index)).map(String::as_str);
     let words = match (&device.problem, used) {
         (Some(problem), _) => problem.as_str(),
@@ -408,6 +414,8 @@ pub(in crate::ui) fn picker(
 
 /// Size of round buttons, in points.
 pub(in crate::ui) const ROUND: f32 = 44.0;
+/// Height of a list of devices to choose from, in points.
+pub(in crate::ui) const PICKER: f32 = 40.0;
 /// Height of an entry of a menu, in points.
 const ENTRY: f32 = 36.0;
 
@@ -452,6 +460,17 @@ mod tests {
         ] {
             assert_eq!(initials(name), want, "{name:?}");
         }
+    }
+
+    #[test]
+    fn names_that_differ_little_have_colours_of_all_kinds() {
+        let mut counts = [0_u32; FACES.len()];
+        for n in 0..800 {
+            let colour = colour_of(&format!("Guest {n}"));
+            let at = FACES.iter().position(|face| *face == colour).expect("one of the colours");
+            counts[at] += 1;
+        }
+        assert!(counts.iter().all(|count| (60..=140).contains(count)), "{counts:?}");
     }
 
     #[test]

@@ -134,7 +134,7 @@ fn entry(ui: &mut Ui, member: &Member, is_open: bool) -> egui::Response {
     avatar(ui, face, 17.0, &member.name);
     let mut right = rect.right() - 12.0;
     let signal = Rect::from_center_size(pos2(right - 8.0, rect.center().y), vec2(16.0, 12.0));
-    bars(ui, signal, &member.link);
+    bars(ui, signal, &member.link, &p);
     right -= 28.0;
     for (is_so, icon, ink) in [
         (!member.is_microphone_on, Icon::MicOff, p.bad),
@@ -209,9 +209,10 @@ fn verification(ui: &mut Ui, member: &Member, cx: &mut Cx<'_>) {
         Trust::Verified => (Icon::ShieldCheck, p.good, "Compared by you: nobody sits between."),
         Trust::Changed => (Icon::ShieldAlert, p.bad, "Another computer than before under this name!"),
     };
-    ui.horizontal(|ui| {
+    ui.horizontal_top(|ui| {
         ui.label(theme::icon(icon, 17.0, ink));
-        ui.label(theme::text(words, size::BODY, Weight::Medium, p.text));
+        // In a column of its own, else long words widen the panel.
+        ui.vertical(|ui| ui.label(theme::text(words, size::BODY, Weight::Medium, p.text)));
     });
     Frame::NONE.fill(p.back).corner_radius(8).inner_margin(Margin::symmetric(12, 10)).show(ui, |ui| {
         ui.set_width(ui.available_width());

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use eframe::egui::{
-    self, Align2, Color32, CursorIcon, Id, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
-    pos2, vec2,
+    self, Align2, Color32, CursorIcon, Id, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui,
+    WidgetInfo, pos2, vec2,
 };
 use lucide_icons::Icon;
 
 use super::Cx;
-use super::parts::{avatar, bars, blend, lasted, link_words, loudness, square};
+use super::parts::{avatar, bars, lasted, link_words, loudness, square};
 use crate::model::call::{Link, Member, Own, Source, Trust, Voice};
 use crate::model::settings::Fit;
 use crate::render::video::{self, Look, Mirror, Tile};
-use crate::ui::theme::{self, Palette, Weight, faded, size};
+use crate::ui::theme::{self, DARK, Palette, Weight, faded, size};
 use crate::ui::widgets::{focus_ring, paint_icon, paint_line, paint_text, spinner};
 
 /// Who is on a tile, and how it stands with them.
@@ -118,6 +118,8 @@ impl<'a> Face<'a> {
 pub(super) enum Frame {
     /// A tile of its own.
     Plain,
+    /// The other one of two: it is as large as it can be, whatever is pinned.
+    Whole,
     /// Over another one: with an edge that parts it from what is below.
     Over,
 }
@@ -129,10 +131,11 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, face: &Face<'_>, frame: Frame, cx: &
     let response = ui.interact(rect, id, Sense::click_and_drag());
     let is_pinned = cx.pinned == Some(face.source);
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_pinned, face.words()));
-    if frame == Frame::Over {
-        ui.painter().rect_filled(rect.expand(3.0), RADIUS + 3.0, faded(p.back, 0.6));
-    }
-    let behind = if face.is_screen() { p.back } else { blend(p.surface, p.raised, 0.6) };
+    let behind = match (face.is_screen(), frame) {
+        (true, _) => p.back,
+        (false, Frame::Over) => p.hover,
+        (false, Frame::Plain | Frame::Whole) => p.raised,
+    };
     ui.painter().rect_filled(rect, RADIUS, behind);
     let is_away = matches!(face.link, Some(Link::Reconnecting(_)));
     let shown = face.has_picture.then(|| picture(ui, rect, id, face, is_away, cx)).flatten();
@@ -141,9 +144,18 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, face: &Face<'_>, frame: Frame, cx: &
         // Asked for also while nothing has come: that is what makes it come.
         cx.tiles.note(face.source, rect, ui.ctx().pixels_per_point());
     }
+    if frame == Frame::Over {
+        let edge = Stroke::new(1.0, faded(Color32::WHITE, 0.28));
+        ui.painter().rect_stroke(rect, RADIUS, edge, StrokeKind::Outside);
+    } else if !is_shown {
+        ui.painter().rect_stroke(rect, RADIUS, Stroke::new(1.0, p.line), StrokeKind::Inside);
+    }
     let is_small = rect.height() < 130.0;
-    if !is_shown && !face.is_screen() {
-        let radius = (rect.height().min(rect.width()) * 0.2).clamp(16.0, 56.0);
+    let radius = (rect.height().min(rect.width()) * 0.2).clamp(16.0, 56.0);
+    let waits = matches!(face.link, Some(Link::Reconnecting(_) | Link::Connecting));
+    // A low tile has no room for a face and for what is to be said about it.
+    let has_face = !is_shown && !face.is_screen() && !(waits && rect.height() < 180.0);
+    if has_face {
         let name = if face.source == Source::Own && !cx.call.own.name.is_empty() {
             &cx.call.own.name
         } else {
@@ -166,16 +178,24 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, face: &Face<'_>, frame: Frame, cx: &
         let width = if is_small { 2.0 } else { 3.0 };
         ui.painter().rect_stroke(rect, RADIUS, Stroke::new(width, p.accent), StrokeKind::Inside);
     }
+    let below = match (has_face, is_small) {
+        (true, _) => radius + 30.0,
+        (false, false) if is_shown => (rect.height() * 0.2).clamp(30.0, 84.0),
+        (false, _) => 0.0,
+    };
+    let at = rect.center() + vec2(0.0, below);
     match face.link {
-        Some(Link::Reconnecting(since)) => waiting(ui, rect, is_small, "Reconnecting", Some(*since)),
-        Some(Link::Connecting) => waiting(ui, rect, is_small, "Connecting", None),
+        Some(Link::Reconnecting(since)) => {
+            waiting(ui, at, "Reconnecting", Some(*since).filter(|_| !is_small))
+        }
+        Some(Link::Connecting) => waiting(ui, at, "Connecting", None),
         Some(Link::Connected { .. }) | None => {}
     }
     // A screen has bars at two sides: its name stands on the picture.
     label(ui, shown.filter(|_| face.is_screen()).unwrap_or(rect), face, is_pinned);
     marks(ui, rect, face, is_small);
-    if (response.hovered() || response.has_focus()) && !response.dragged() {
-        hint(ui, rect, is_pinned, is_small);
+    if frame != Frame::Whole && !is_small && !response.dragged() {
+        hint(ui, rect, &response, is_pinned);
     }
     focus_ring(ui, &response, rect, RADIUS);
     response.on_hover_cursor(CursorIcon::PointingHand)
@@ -192,20 +212,11 @@ fn picture(ui: &Ui, rect: Rect, id: Id, face: &Face<'_>, is_away: bool, cx: &Cx<
 }
 
 /// Over a tile of which nothing new comes.
-fn waiting(ui: &Ui, rect: Rect, is_small: bool, words: &str, since: Option<Duration>) {
-    let p = Palette::of(ui);
-    let words = match since {
-        Some(since) if !is_small => format!("{words} \u{b7} {}", lasted(since)),
-        Some(_) | None => words.to_owned(),
-    };
+fn waiting(ui: &Ui, at: Pos2, words: &str, since: Option<Duration>) {
+    let p = DARK;
+    let words = since.map_or_else(|| words.to_owned(), |since| format!("{words} \u{b7} {}", lasted(since)));
     let galley = ui.painter().layout_no_wrap(words, theme::font(size::BODY, Weight::Medium), p.text);
-    let size = vec2(galley.size().x + 52.0, 32.0);
-    let at = if is_small {
-        rect.center()
-    } else {
-        rect.center() + vec2(0.0, (rect.height() * 0.2).clamp(30.0, 84.0))
-    };
-    let plate = Rect::from_center_size(at, size);
+    let plate = Rect::from_center_size(at, vec2(galley.size().x + 52.0, 32.0));
     ui.painter().rect_filled(plate, 16.0, p.plate);
     spinner(ui, plate.left_center() + vec2(20.0, 0.0), 7.0);
     ui.painter().galley(plate.left_center() + vec2(36.0, -galley.size().y / 2.0), galley, p.text);
@@ -213,7 +224,7 @@ fn waiting(ui: &Ui, rect: Rect, is_small: bool, words: &str, since: Option<Durat
 
 /// The name, on a plate at the lower left.
 fn label(ui: &Ui, rect: Rect, face: &Face<'_>, is_pinned: bool) {
-    let p = Palette::of(ui);
+    let p = DARK;
     let mut icons: Vec<(Icon, Color32)> = Vec::new();
     if is_pinned {
         icons.push((Icon::Pin, p.accent));
@@ -261,13 +272,12 @@ fn label(ui: &Ui, rect: Rect, face: &Face<'_>, is_pinned: bool) {
 
 /// The raised hand at the upper left, the bars at the upper right.
 fn marks(ui: &mut Ui, rect: Rect, face: &Face<'_>, is_small: bool) {
-    let p = Palette::of(ui);
+    let p = DARK;
     if face.hand && !face.is_screen() {
         let side = if is_small { 26.0 } else { 34.0 };
         let plate = square(rect.left_top() + vec2(INSET + side / 2.0, INSET + side / 2.0), side);
         ui.painter().rect_filled(plate, side / 2.0, p.warning);
-        let ink = if ui.visuals().dark_mode { p.on_accent } else { Color32::WHITE };
-        paint_icon(ui, plate.center(), Align2::CENTER_CENTER, Icon::Hand, side * 0.55, ink);
+        paint_icon(ui, plate.center(), Align2::CENTER_CENTER, Icon::Hand, side * 0.55, p.on_accent);
     }
     let Some(link @ Link::Connected { bars: count, .. }) = face.link else { return };
     if face.is_screen() || (is_small && *count > 2) {
@@ -275,7 +285,7 @@ fn marks(ui: &mut Ui, rect: Rect, face: &Face<'_>, is_small: bool) {
     }
     let plate = Rect::from_min_size(pos2(rect.right() - INSET - 30.0, rect.top() + INSET), vec2(30.0, 26.0));
     ui.painter().rect_filled(plate, 8.0, p.plate);
-    bars(ui, Rect::from_center_size(plate.center(), vec2(16.0, 12.0)), link);
+    bars(ui, Rect::from_center_size(plate.center(), vec2(16.0, 12.0)), link, &p);
     let id = ui.scope_id().with(("bars", face.source));
     let response = ui.interact(plate, id, Sense::hover());
     let words = link_words(link);
@@ -283,20 +293,27 @@ fn marks(ui: &mut Ui, rect: Rect, face: &Face<'_>, is_small: bool) {
     response.on_hover_ui(|ui| {
         let mut first = words.chars();
         let words: String = first.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(first).collect();
-        ui.label(theme::text(words, size::BODY, Weight::Regular, p.text));
+        ui.label(theme::text(words, size::BODY, Weight::Regular, Palette::of(ui).text));
     });
 }
 
-/// What a click would do.
-fn hint(ui: &Ui, rect: Rect, is_pinned: bool, is_small: bool) {
-    let p = Palette::of(ui);
-    if is_small {
+/// What a click would do, beside the bars; only for a while after the pointer moved, as it lies over a picture.
+fn hint(ui: &Ui, rect: Rect, response: &Response, is_pinned: bool) {
+    let rests = ui.input(|input| input.pointer.time_since_last_movement());
+    let is_pointed = response.hovered() && rests < HINT_S;
+    if is_pointed {
+        ui.ctx().request_repaint_after(Duration::from_secs_f32(HINT_S - rests));
+    }
+    let id = response.id.with("hint");
+    let share = ui.ctx().animate_bool_responsive(id, is_pointed || response.has_focus());
+    if share <= 0.0 {
         return;
     }
-    let plate = square(rect.center(), 44.0);
-    ui.painter().rect_filled(plate, 22.0, p.plate);
+    let at = rect.right_top() + vec2(-INSET - 30.0 - 6.0 - 13.0, INSET + 13.0);
+    let plate = square(at, 26.0);
+    ui.painter().rect_filled(plate, 8.0, faded(DARK.plate, share));
     let icon = if is_pinned { Icon::PinOff } else { Icon::Pin };
-    paint_icon(ui, plate.center(), Align2::CENTER_CENTER, icon, 19.0, p.text);
+    paint_icon(ui, plate.center(), Align2::CENTER_CENTER, icon, 15.0, faded(DARK.text, share));
 }
 
 /// The place that tells how many more there are; a click opens the list of people.
@@ -313,6 +330,8 @@ pub(super) fn rest(ui: &mut Ui, rect: Rect, count: usize) -> Response {
     response.on_hover_cursor(CursorIcon::PointingHand)
 }
 
+/// How long what a click would do is shown after the pointer moved, in seconds.
+const HINT_S: f32 = 2.0;
 /// Radius of tiles' corners, in points.
 pub(super) const RADIUS: f32 = 12.0;
 /// Distance of what lies on a tile from its edge, in points.
