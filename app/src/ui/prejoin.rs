@@ -97,7 +97,7 @@ fn head(ui: &mut Ui, state: &PreJoin, out: &mut Vec<Command>) {
 fn preview(ui: &mut Ui, own: &Own, model: &Model, pictures: Pictures<'_>, out: &mut Vec<Command>) {
     let p = Palette::of(ui);
     let width = ui.available_width();
-    let most = (ui.ctx().content_rect().height() - 290.0).max(150.0);
+    let most = (ui.ctx().content_rect().height() - 290.0).max(190.0);
     let (rect, _) = ui.allocate_exact_size(vec2(width, (width * 9.0 / 16.0).min(most)), Sense::hover());
     ui.painter().rect_filled(rect, 16.0, p.raised);
     let is_on = own.is_camera_on && own.camera.used.is_some();

@@ -61,31 +61,30 @@ pub(crate) fn show(ui: &Ui, about: About, shown: &mut Shown) {
                 });
             });
             ui.add_space(HALF);
-            egui::ScrollArea::vertical()
-                .max_height((window.height() - about.top() - about.below()).max(80.0))
-                .show(ui, |ui| {
-                    ui.columns(2, |columns| {
-                        let words = match about {
-                            About::Driving => {
-                                group(&mut columns[0], "Driving", &DRIVING);
-                                group(&mut columns[1], "Window", &WINDOW);
-                                "Keys drive only while no field or button has the focus. \
+            let room = (window.height() - about.top() - about.below()).max(80.0);
+            egui::ScrollArea::vertical().max_height(room).min_scrolled_height(room).show(ui, |ui| {
+                ui.columns(2, |columns| {
+                    let words = match about {
+                        About::Driving => {
+                            group(&mut columns[0], "Driving", &DRIVING);
+                            group(&mut columns[1], "Window", &WINDOW);
+                            "Keys drive only while no field or button has the focus. \
                                  Leaving the window lets everything go: the car stops."
-                            }
-                            About::Calls => {
-                                group(&mut columns[0], "In a call", &CALLS);
-                                group(&mut columns[1], "Window", &PAGES);
-                                "Letters are keys only while nothing is being written. \
+                        }
+                        About::Calls => {
+                            group(&mut columns[0], "In a call", &CALLS);
+                            group(&mut columns[1], "Window", &PAGES);
+                            "Letters are keys only while nothing is being written. \
                                  Another key to talk can be chosen in the settings."
-                            }
-                        };
-                        columns[1].add_space(HALF);
-                        // Columns justify, which tears a paragraph apart.
-                        columns[1].with_layout(egui::Layout::top_down(egui::Align::Min), |ui| {
-                            ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
-                        });
+                        }
+                    };
+                    columns[1].add_space(HALF);
+                    // Columns justify, which tears a paragraph apart.
+                    columns[1].with_layout(egui::Layout::top_down(egui::Align::Min), |ui| {
+                        ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
                     });
                 });
+            });
         })
     });
 }
