@@ -34,7 +34,7 @@ pub(crate) fn taken(description: &str, kind: &str, codec: &str) -> usize {
         kind_of(section) == Some(kind)
             && !is_refused(section)
             && !section.contains(&INACTIVE)
-            && section.iter().any(|line| knows(&line))
+            && section.iter().any(&knows)
     };
     sections(description).iter().filter(is_taken).count()
 }
