@@ -154,7 +154,7 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, face: &Face<'_>, frame: Frame, cx: &
     let radius = (rect.height().min(rect.width()) * 0.2).clamp(16.0, 56.0);
     let waits = matches!(face.link, Some(Link::Reconnecting(_) | Link::Connecting));
     // A low tile has no room for a face and for what is to be said about it.
-    let has_face = !is_shown && !face.is_screen() && !(waits && rect.height() < 180.0);
+    let has_face = !(is_shown || face.is_screen() || waits && rect.height() < 180.0);
     if has_face {
         let name = if face.source == Source::Own && !cx.call.own.name.is_empty() {
             &cx.call.own.name
