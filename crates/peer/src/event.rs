@@ -55,8 +55,8 @@ pub enum Failure {
     /// Packets pass, but the DTLS handshake stands still (a known defect of the engine: docs/ENGINE.md).
     #[error("secure handshake stood still for {} ms", .0.as_millis())]
     HandshakeStalled(Duration),
-    /// Nothing heard for 8 s.
-    #[error("nothing heard from the peer for 8 s")]
+    /// Nothing heard for 8 s, where people carried the signals for 61 s.
+    #[error("nothing heard from the peer any more")]
     Silence,
     /// The other side closed.
     #[error("closed by the other side")]

@@ -22,17 +22,34 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 const UNASKED_AFTER: Duration = Duration::from_millis(4500);
 /// From the notice to the end of the connection: its owner makes a fresh one.
 const GIVE_UP_AFTER: Duration = Duration::from_millis(6500);
+/// The same where people carried the signals: nobody makes a fresh one, so the path has the time that a router needs to
+/// start again.
+const CARRIED_GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// The silence of a connected peer.
 #[derive(Debug)]
 pub(crate) struct Silence {
-    patience: Duration,
+    search: Search,
     since: Option<Since>,
+}
+
+/// Whether other paths can be looked for.
+#[derive(Clone, Copy, Debug)]
+enum Search {
+    /// They can, so long after the notice.
+    After(Duration),
+    /// They cannot: nobody carries the signals.
+    Never,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Since {
-    start: Instant,
+    give_up_at: Instant,
+    asking: Option<Asking>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Asking {
     ask_at: Instant,
     /// The soonest moment of the next search.
     search_from: Instant,
@@ -58,16 +75,26 @@ impl Silence {
             Initiative::Offer => SEARCH_AFTER,
             Initiative::Answer => SEARCH_AFTER + SEARCH_AGAIN / 2,
         };
-        Self { patience, since: None }
+        Self { search: Search::After(patience), since: None }
+    }
+
+    /// Of a connection whose signals people have carried.
+    pub(crate) const fn carried() -> Self {
+        Self { search: Search::Never, since: None }
     }
 
     /// The engine has heard nothing for 1.5 s.
     pub(crate) fn begin(&mut self, now: Instant) {
-        self.since.get_or_insert(Since {
-            start: now,
-            ask_at: now,
-            search_from: now + self.patience,
-            search_due: now + UNASKED_AFTER,
+        self.since.get_or_insert(match self.search {
+            Search::After(patience) => Since {
+                give_up_at: now + GIVE_UP_AFTER,
+                asking: Some(Asking {
+                    ask_at: now,
+                    search_from: now + patience,
+                    search_due: now + UNASKED_AFTER,
+                }),
+            },
+            Search::Never => Since { give_up_at: now + CARRIED_GIVE_UP_AFTER, asking: None },
         });
     }
 
@@ -82,30 +109,31 @@ impl Silence {
 
     /// The peer says by way of the server that it is there.
     pub(crate) fn handle_answer(&mut self, now: Instant) {
-        if let Some(since) = &mut self.since {
-            since.search_due = since.search_due.min(since.search_from.max(now + GRACE));
+        if let Some(Since { asking: Some(asking), .. }) = &mut self.since {
+            asking.search_due = asking.search_due.min(asking.search_from.max(now + GRACE));
         }
     }
 
     /// When to look at [`poll`](Self::poll) again.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let since = self.since?;
-        Some(since.ask_at.min(since.search_due).min(since.start + GIVE_UP_AFTER))
+        let Since { give_up_at, asking } = self.since?;
+        Some(asking.map_or(give_up_at, |asking| asking.ask_at.min(asking.search_due).min(give_up_at)))
     }
 
     /// What is due; each thing once.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Due> {
         let since = self.since.as_mut()?;
-        if since.start + GIVE_UP_AFTER <= now {
+        if since.give_up_at <= now {
             return Some(Due::GiveUp);
         }
-        if since.search_due <= now {
-            since.search_from = now + SEARCH_AGAIN;
-            since.search_due = now + UNASKED_AFTER;
+        let asking = since.asking.as_mut()?;
+        if asking.search_due <= now {
+            asking.search_from = now + SEARCH_AGAIN;
+            asking.search_due = now + UNASKED_AFTER;
             return Some(Due::Search);
         }
-        (since.ask_at <= now).then(|| {
-            since.ask_at = now + ASK_AGAIN;
+        (asking.ask_at <= now).then(|| {
+            asking.ask_at = now + ASK_AGAIN;
             Due::Ask
         })
     }
@@ -168,6 +196,18 @@ mod tests {
         for heard in [None, Some(0), Some(2500)] {
             assert_eq!(course(Initiative::Offer, heard).last(), Some(&(6500, Due::GiveUp)), "{heard:?}");
         }
+    }
+
+    #[test]
+    fn where_nobody_carries_signals_the_path_is_waited_for_and_none_is_sought() {
+        let start = Instant::now();
+        let mut silence = Silence::carried();
+        silence.begin(start);
+        silence.handle_answer(start);
+        let end = start + CARRIED_GIVE_UP_AFTER;
+        assert_eq!(silence.poll_timeout(), Some(end));
+        assert_eq!(silence.poll(end - Duration::from_millis(1)), None);
+        assert_eq!(silence.poll(end), Some(Due::GiveUp));
     }
 
     #[test]

@@ -199,7 +199,10 @@ impl<'a> Task<'a> {
             addresses,
             footing,
             has_path: false,
-            silence: Silence::new(config.initiative),
+            silence: match config.patience {
+                None => Silence::new(config.initiative),
+                Some(_) => Silence::carried(),
+            },
         };
         if config.initiative == Initiative::Offer
             && let Err(failure) = task.offer(Restart::No).await
