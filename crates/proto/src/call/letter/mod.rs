@@ -6,7 +6,7 @@
 //! | bytes, big-endian | content |
 //! |---|---|
 //! | 2 | length of the whole |
-//! | 1 | how the description is written: 0 deflated SDP, 1 [`compact`] |
+//! | 1 | how the description is written: 0 [`primed`], 1 [`compact`] |
 //! | 8 | connection id; the answer repeats the offer's |
 //! | 4 | when it was written, Unix seconds |
 //! | 2 | for how many seconds it counts |
@@ -19,17 +19,13 @@
 
 pub mod compact;
 pub mod description;
+pub mod primed;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read as _;
-use std::io::Write as _;
 use std::time::Duration;
 
 use data_encoding::BASE64_NOPAD;
-use flate2::Compression;
-use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
 
 use crate::signaling::ConnId;
 
@@ -46,7 +42,7 @@ const SDP_BYTES_MAX: usize = 64 * 1024;
 pub const TEXT_BYTES_MAX: usize = 256 * 1024;
 
 const VERSION: &str = "1";
-const DEFLATED: u8 = 0;
+const PRIMED: u8 = 0;
 const COMPACT: u8 = 1;
 
 /// What a letter is.
@@ -124,6 +120,14 @@ pub enum LetterError {
 }
 
 impl LetterError {
+    /// In words that stand alone.
+    pub fn sentence(&self) -> String {
+        let words = self.to_string();
+        let mut characters = words.chars();
+        let first = characters.next().map(char::to_uppercase);
+        first.into_iter().flatten().chain(characters).chain(['.']).collect()
+    }
+
     /// Whether more text may make a letter of it.
     pub const fn is_incomplete(&self) -> bool {
         matches!(self, Self::None | Self::CutOff { .. })
@@ -143,7 +147,7 @@ pub enum Wanted {
 pub fn write(kind: Kind, conn: ConnId, sdp: &str, unix_seconds: u64) -> String {
     let (how, description) = match compact::pack(sdp) {
         Some(packed) => (COMPACT, packed),
-        None => (DEFLATED, deflate(sdp)),
+        None => (PRIMED, primed::pack(sdp)),
     };
     let length = FRAME + description.len();
     let mut body = Vec::with_capacity(length);
@@ -260,7 +264,7 @@ fn open(kind: Kind, text: &str) -> Result<Found, LetterError> {
     let lasts = u16::from_be_bytes(*body[15..].first_chunk().expect("longer than the frame"));
     let description = &body[17..];
     let sdp = match body[2] {
-        DEFLATED => inflate(description),
+        PRIMED => primed::unpack(description),
         COMPACT => compact::unpack(description, conn),
         // Written by a program that knows more; the version says otherwise.
         _ => None,
@@ -306,18 +310,6 @@ fn checksum(kind: Kind, body: &[u8]) -> u32 {
     crc.update(kind.as_str().as_bytes());
     crc.update(body);
     crc.sum()
-}
-
-fn deflate(sdp: &str) -> Vec<u8> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(sdp.as_bytes()).and_then(|()| encoder.finish()).expect("a vector takes everything")
-}
-
-fn inflate(bytes: &[u8]) -> Option<String> {
-    let mut sdp = String::new();
-    let mut decoder = DeflateDecoder::new(bytes).take(SDP_BYTES_MAX as u64 + 1);
-    decoder.read_to_string(&mut sdp).ok()?;
-    (sdp.len() <= SDP_BYTES_MAX).then_some(sdp)
 }
 
 fn minutes(time: Duration) -> String {
