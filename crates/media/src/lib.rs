@@ -15,6 +15,7 @@ pub mod frame;
 mod h264;
 pub mod mp4;
 pub mod psnr;
+pub mod qr;
 pub mod scale;
 pub mod slot;
 pub mod strip;
