@@ -11,6 +11,8 @@ pub mod gamepad;
 pub mod invitation;
 pub mod link;
 pub mod lobby;
+pub mod pair;
+pub mod scan;
 pub mod settings;
 pub mod stats;
 
@@ -19,6 +21,8 @@ pub use command::Command;
 pub use connect::Connect;
 pub use drive::Drive;
 pub use gamepad::Gamepad;
+pub use pair::Pair;
+pub use scan::Scan;
 pub use stats::Stats;
 
 use crate::settings::Settings;
@@ -34,6 +38,10 @@ pub struct Model {
     pub prejoin: Option<call::PreJoin>,
     /// The call screen; present from the room joined until left.
     pub call: Option<Call>,
+    /// The page on which two meet without a room.
+    pub pair: Pair,
+    /// The camera reads a letter.
+    pub scan: Option<Scan>,
     /// Devices, live axes and mapping.
     pub gamepad: Gamepad,
     /// The settings in force.

@@ -3,12 +3,15 @@
 pub mod app;
 mod call;
 mod calls;
+mod code;
 mod connect;
 mod drive;
 mod gamepad;
 mod keys;
+mod letters;
 mod logo;
 mod notices;
+mod pair;
 mod prejoin;
 mod settings;
 mod shortcuts;

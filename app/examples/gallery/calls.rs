@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use farwheel::model::Model;
 use farwheel::model::call::{
-    Call, Device, Figures, File, Line, Link, LinkFigures, Member, Own, Phase, PreJoin, Progress, Recording,
-    Server, Source, Target, Trust, Verification, Voice,
+    Call, Device, Figures, File, Letters, Line, Link, LinkFigures, Member, Own, Phase, PreJoin, Progress,
+    Recording, Server, Source, Target, Trust, Verification, Voice,
 };
 use farwheel::model::connect::{Field, Problem};
+use farwheel::model::{Model, Scan};
 use farwheel::render::slot::{Picture, Slot};
 use farwheel::ui::Page;
 use farwheel_peer::signaling::PeerId;
 use farwheel_proto::call::Tile;
+use farwheel_proto::call::letter::Kind;
 use farwheel_proto::video::FrameId;
 
 use super::people::{portrait, slide};
@@ -20,13 +21,20 @@ use super::people::{portrait, slide};
 /// The pictures of a call.
 pub(crate) type Faces = HashMap<Source, Slot>;
 
+/// A call's description, as the engine writes it.
+const CALL: &str = include_str!("call.sdp");
+
 /// Every state of calls by name, with its page.
-pub(crate) const STATES: [(&str, Page); 33] = [
+pub(crate) const STATES: [(&str, Page); 37] = [
     ("calls", Page::Call),
     ("prejoin", Page::Call),
     ("prejoin-no-devices", Page::Call),
     ("prejoin-waiting", Page::Call),
     ("prejoin-failed", Page::Call),
+    ("prejoin-letters", Page::Call),
+    ("prejoin-offer", Page::Call),
+    ("prejoin-reading", Page::Call),
+    ("prejoin-answer", Page::Call),
     ("call-alone", Page::Call),
     ("call-one", Page::Call),
     ("call-one-no-camera", Page::Call),
@@ -62,7 +70,10 @@ pub(crate) fn fill(name: &str, model: &mut Model) {
     model.settings.name = "Ada Martin".into();
     match name {
         "calls" => {}
-        name if name.starts_with("prejoin") => model.prejoin = Some(prejoin(name)),
+        name if name.starts_with("prejoin") => {
+            model.prejoin = Some(prejoin(name));
+            model.scan = (name == "prejoin-reading").then(Scan::default);
+        }
         "call-settings" => model.call = Some(call("call-grid")),
         name => model.call = Some(call(name)),
     }
@@ -103,7 +114,16 @@ fn prejoin(name: &str) -> PreJoin {
         }
         _ => {}
     }
-    PreJoin { target: target(), own, phase, is_testing: false }
+    let letters = match name {
+        "prejoin-letters" => Some(Letters::Begin(None)),
+        "prejoin-offer" | "prejoin-reading" => {
+            Some(Letters::Offer { letter: super::letter(Kind::Offer, CALL), problem: None })
+        }
+        "prejoin-answer" => Some(Letters::Answer { letter: super::letter(Kind::Answer, CALL) }),
+        _ => None,
+    };
+    let target = if letters.is_none() { target() } else { Target::default() };
+    PreJoin { target, letters, own, phase, is_testing: false }
 }
 
 fn target() -> Target {
@@ -365,7 +385,7 @@ pub(crate) fn faces(model: &Model, size: (u32, u32)) -> Faces {
     };
     let mut faces = Faces::new();
     let own = model.call.as_ref().map(|call| &call.own).or(model.prejoin.as_ref().map(|before| &before.own));
-    if own.is_some_and(|own| own.is_camera_on) {
+    if own.is_some_and(|own| own.is_camera_on) || model.scan.is_some() {
         faces.insert(Source::Own, slot(&portrait(0, size.0, size.1)));
     }
     if own.is_some_and(|own| own.shared.is_some()) {

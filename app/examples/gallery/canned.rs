@@ -20,12 +20,15 @@ use farwheel::model::drive::{
 };
 use farwheel::model::gamepad::{Device, Wizard};
 use farwheel::model::link::{self, Data, Pace, Reason, Seen};
+use farwheel::model::pair::{Line, Pair, Phase, Speaker, Way};
 use farwheel::model::stats::{self, Counter, Row};
-use farwheel::model::{Model, Notice};
+use farwheel::model::{Model, Notice, Scan};
 use farwheel::render::slot::{self, Slot};
 use farwheel::ui::Page;
 use farwheel_media::VideoFrame;
+use farwheel_proto::call::letter::{self, Kind};
 use farwheel_proto::control::link_report::{Economy, LinkReport, MadeFor, Route, Rung};
+use farwheel_proto::signaling::ConnId;
 use farwheel_proto::video::{FrameId, Size};
 
 pub(crate) use calls::{Faces, clicks};
@@ -35,7 +38,7 @@ pub(crate) fn states() -> impl Iterator<Item = (&'static str, Page)> {
     DRIVING.into_iter().chain(calls::STATES)
 }
 
-const DRIVING: [(&str, Page); 35] = [
+const DRIVING: [(&str, Page); 40] = [
     ("connect-robots", Page::Drive),
     ("connect-many", Page::Drive),
     ("connect-looking", Page::Drive),
@@ -69,6 +72,11 @@ const DRIVING: [(&str, Page); 35] = [
     ("settings", Page::Settings),
     ("stats", Page::Stats),
     ("stats-empty", Page::Stats),
+    ("pair", Page::Pair),
+    ("pair-waiting", Page::Pair),
+    ("pair-offer", Page::Pair),
+    ("pair-reading", Page::Pair),
+    ("pair-together", Page::Pair),
     ("notices", Page::Drive),
     ("shortcuts", Page::Drive),
 ];
@@ -97,6 +105,14 @@ pub(crate) fn model(name: &str) -> Model {
             model.stats = measured();
         }
         "stats-empty" => {}
+        name if name.starts_with("pair") => {
+            model.pair = pair(name);
+            model.scan = (name == "pair-reading").then(|| Scan {
+                problem: Some(
+                    "This is your own offer: send it to the other one, and paste what comes back.".into(),
+                ),
+            });
+        }
         "shortcuts" => model.drive = Some(driving()),
         "notices" => {
             model.drive = Some(driving());
@@ -117,6 +133,43 @@ pub(crate) fn model(name: &str) -> Model {
     }
     model
 }
+
+fn pair(name: &str) -> Pair {
+    let line = |from, text: &str| Line { from, text: text.into() };
+    match name {
+        "pair-waiting" => Pair { phase: Phase::Waiting { code: "7k3m9qxw".into() }, lines: Vec::new() },
+        "pair-reading" => Pair {
+            phase: Phase::Offer { letter: letter(Kind::Offer, SDP), problem: None },
+            lines: Vec::new(),
+        },
+        "pair-offer" => {
+            let letter = letter(Kind::Offer, SDP);
+            let problem = "The letter is cut off: 120 of 236 characters are there; copy all of it.";
+            Pair { phase: Phase::Offer { letter, problem: Some(problem.into()) }, lines: Vec::new() }
+        }
+        "pair-together" => Pair {
+            phase: Phase::Together { name: "Grace".into(), way: Way::Direct },
+            lines: vec![
+                line(Speaker::Other, "Are you there?"),
+                line(Speaker::Own, "Yes. The key for the shed is under the third pot from the left."),
+                line(Speaker::Other, "Found it, thanks!"),
+            ],
+        },
+        _ => Pair::default(),
+    }
+}
+
+/// A letter of a fixed time.
+pub(crate) fn letter(kind: Kind, sdp: &str) -> String {
+    letter::write(kind, ConnId::new(0xc0ff_ee00_c0ff_ee00), sdp, 1_800_000_000)
+}
+
+/// Of a connection of data channels alone.
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+    m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=setup:actpass\r\na=mid:0\r\n\
+    a=fingerprint:sha-256 3C:4F:00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:FF\r\n\
+    a=sctp-port:5000\r\na=ice-ufrag:abcdEFGH12345678\r\na=ice-pwd:abcdefghijklmnopqrstuvwxyz012345\r\n\
+    a=candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host\r\n";
 
 fn drive(name: &str) -> Drive {
     let mut drive = driving();

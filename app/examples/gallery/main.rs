@@ -77,7 +77,7 @@ fn draw(folder: &Path, name: &str, theme: Theme, scale: f32, size: (f32, f32)) -
 }
 
 /// The pictures of the README, with their sizes in points.
-const DOCS: [(&str, (f32, f32)); 9] = [
+const DOCS: [(&str, (f32, f32)); 13] = [
     ("prejoin", (1280.0, 800.0)),
     ("call-one", (1280.0, 800.0)),
     ("call-grid", (1280.0, 800.0)),
@@ -87,6 +87,10 @@ const DOCS: [(&str, (f32, f32)); 9] = [
     ("call-lobby", (1280.0, 800.0)),
     ("call-verify", (1280.0, 800.0)),
     ("call-settings", (1280.0, 1040.0)),
+    ("pair", (1280.0, 800.0)),
+    ("pair-together", (1280.0, 800.0)),
+    ("prejoin-offer", (1280.0, 800.0)),
+    ("prejoin-reading", (1280.0, 800.0)),
 ];
 
 /// Puts pictures in the slot for ever, and prints once a second how they fared.

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farwheel_peer::signaling::{self, Place, Role, RoomName};
-use farwheel_peer::{Bind, CandidatePolicy};
+use farwheel_peer::{Bind, CandidatePolicy, IceServer};
 use farwheel_proto::call::layers::Thrift;
+use farwheel_proto::call::letter::{self, Kind, Wanted};
 
 use super::files;
-use super::{Choices, Config, Devices, Session, Stage, Tiles};
-use crate::model::call::{Command, Own, Phase, PreJoin, Source, Target};
+use super::{Choices, Config, Devices, Letters, Session, Side, Stage, Tiles, Way};
+use crate::model::call::{self, Command, Own, Phase, PreJoin, Source, Target};
 use crate::model::connect::{Field, Problem};
 use crate::model::settings::Calling;
 use crate::model::{Model, Notice};
 use crate::render::slot::Slot;
-use crate::session::Runtime;
 use crate::session::video::{Shown, Strip};
+use crate::session::{Runtime, unix_seconds};
 
 /// What the command line adds to every call.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Options {
     pub bind: Bind,
     /// Which candidates may be used.
     pub candidates: CandidatePolicy,
+    /// STUN and TURN servers for calls without a server.
+    pub ice_servers: Vec<IceServer>,
     /// Whether to look for the strip.
     pub strip: Strip,
     /// How much data may be spent.
@@ -41,6 +44,7 @@ impl Default for Options {
             ca: None,
             bind: Bind::Everywhere,
             candidates: CandidatePolicy::All,
+            ice_servers: Vec::new(),
             strip: Strip::Ignore,
             thrift: Thrift::Free,
             choices: Choices::default(),
@@ -58,10 +62,26 @@ pub struct Desk {
 }
 
 struct Here {
-    target: Target,
+    /// Where to; none where letters lead to it.
+    target: Option<Target>,
     devices: Arc<Devices>,
     session: Option<Session>,
     problem: Option<Problem>,
+    /// What is wrong with an offer that was given.
+    wrong: Option<String>,
+}
+
+impl Here {
+    fn letters(&self) -> call::Letters {
+        match self.session.as_ref().map(Session::stage) {
+            Some(Stage::Letter { kind: Kind::Offer, letter, problem }) => {
+                call::Letters::Offer { letter, problem }
+            }
+            Some(Stage::Letter { kind: Kind::Answer, letter, .. }) => call::Letters::Answer { letter },
+            Some(_) => call::Letters::Busy("Just a moment"),
+            None => call::Letters::Begin(self.wrong.clone()),
+        }
+    }
 }
 
 impl Desk {
@@ -84,6 +104,18 @@ impl Desk {
             Source::OwnScreen => Some(here.devices.own_screen().clone()),
             Source::Camera(_) | Source::Screen(_) => here.session.as_ref()?.picture(source),
         }
+    }
+
+    /// The own camera's pictures, while it is there.
+    pub(crate) fn own(&self) -> Option<&Slot> {
+        self.place.as_ref().map(|here| here.devices.own())
+    }
+
+    /// Why the own camera gives none.
+    pub(crate) fn camera_problem(&self) -> Option<String> {
+        let mut own = Own::default();
+        self.place.as_ref()?.devices.fill(&mut own);
+        own.camera.problem
     }
 
     /// Sets what is called when something changes or a picture comes.
@@ -125,8 +157,14 @@ impl Desk {
                 (model.prejoin, model.call) = (None, Some(call));
                 return;
             }
-            Some(Stage::Joining) => Phase::Joining,
+            Some(Stage::Joining | Stage::Letter { .. }) => Phase::Joining,
             Some(Stage::Waiting) => Phase::Waiting,
+            Some(Stage::Over(words)) => {
+                model.notices.push(Notice::good(words));
+                self.place = None;
+                (model.prejoin, model.call) = (None, None);
+                return;
+            }
             Some(Stage::Unreachable(problem) | Stage::Ended(problem)) => {
                 here.session = None;
                 here.problem = Some(problem.clone());
@@ -135,7 +173,9 @@ impl Desk {
             None => here.problem.clone().map_or(Phase::Idle, Phase::Failed),
         };
         model.call = None;
-        model.prejoin = Some(PreJoin { target: here.target.clone(), own, phase, is_testing: false });
+        let letters = here.target.is_none().then(|| here.letters());
+        let target = here.target.clone().unwrap_or_default();
+        model.prejoin = Some(PreJoin { target, letters, own, phase, is_testing: false });
     }
 
     /// Spends little data from now on, or as much as is of use.
@@ -149,7 +189,15 @@ impl Desk {
     /// did not say.
     pub fn execute(&mut self, command: Command, runtime: &Runtime, name: &str, calling: &Calling) {
         match command {
-            Command::Prepare(target) => self.prepare(target, calling),
+            Command::Prepare(target) => self.prepare(Some(target), calling),
+            Command::PrepareLetters => self.prepare(None, calling),
+            Command::Offer => self.meet(Side::Offer, runtime, name, calling),
+            Command::Answer(text) => self.answer(&text, runtime, name, calling),
+            Command::Accept(answer) => {
+                if let Some(session) = self.place.as_ref().and_then(|here| here.session.as_ref()) {
+                    session.accept(answer);
+                }
+            }
             Command::Dismiss => self.place = None,
             Command::Join => self.join(runtime, name, calling),
             // What was before the call comes back: it may have been left by mistake.
@@ -166,15 +214,15 @@ impl Desk {
         }
     }
 
-    fn prepare(&mut self, target: Target, calling: &Calling) {
+    fn prepare(&mut self, target: Option<Target>, calling: &Calling) {
         if let Some(here) = &mut self.place {
-            (here.target, here.session, here.problem) = (target, None, None);
+            (here.target, here.session, here.problem, here.wrong) = (target, None, None, None);
             return;
         }
         match Devices::open(self.options.choices.clone().with(calling)) {
             Ok(devices) => {
                 let devices = Arc::new(devices);
-                self.place = Some(Here { target, devices, session: None, problem: None });
+                self.place = Some(Here { target, devices, session: None, problem: None, wrong: None });
                 self.tell_wake();
             }
             Err(error) => self.notices.push(Notice::bad(format!("The call cannot start: {error}."))),
@@ -184,11 +232,12 @@ impl Desk {
     fn join(&mut self, runtime: &Runtime, name: &str, calling: &Calling) {
         let Some(here) = &mut self.place else { return };
         here.problem = None;
-        let room: RoomName = match here.target.room.parse() {
+        let Some(target) = here.target.clone() else { return };
+        let room: RoomName = match target.room.parse() {
             Ok(room) => room,
             Err(error) => {
                 here.problem = Some(Problem {
-                    what: format!("{:?} is no name of a room: {error}.", here.target.room),
+                    what: format!("{:?} is no name of a room: {error}.", target.room),
                     remedy: "Write the name that the others use.".into(),
                     code: Some("bad_room".into()),
                     field: Field::Room,
@@ -196,14 +245,39 @@ impl Desk {
                 return;
             }
         };
+        let way = Way::Room(signaling::Config {
+            server: target.server,
+            place: Place::room(room, Role::Caller),
+            name: name.to_owned(),
+            token: Some(target.token).filter(|token| !token.is_empty()),
+            ca: self.options.ca.clone(),
+        });
+        self.start(way, runtime, calling);
+    }
+
+    /// Answers an offer, or says what is wrong with it.
+    fn answer(&mut self, text: &str, runtime: &Runtime, name: &str, calling: &Calling) {
+        match letter::read(text, Wanted::Offer, unix_seconds()) {
+            Ok(offer) => self.meet(Side::Answer(offer), runtime, name, calling),
+            Err(error) => {
+                if let Some(here) = &mut self.place {
+                    here.wrong = Some(error.sentence());
+                }
+            }
+        }
+    }
+
+    /// Meets the other one by letters.
+    fn meet(&mut self, side: Side, runtime: &Runtime, name: &str, calling: &Calling) {
+        let ice_servers = self.options.ice_servers.clone();
+        self.start(Way::Letters(Letters { name: name.to_owned(), ice_servers, side }), runtime, calling);
+    }
+
+    fn start(&mut self, way: Way, runtime: &Runtime, calling: &Calling) {
+        let Some(here) = &mut self.place else { return };
+        (here.problem, here.wrong) = (None, None);
         let config = Config {
-            signaling: signaling::Config {
-                server: here.target.server.clone(),
-                place: Place::room(room, Role::Caller),
-                name: name.to_owned(),
-                token: Some(here.target.token.clone()).filter(|token| !token.is_empty()),
-                ca: self.options.ca.clone(),
-            },
+            way,
             bind: self.options.bind.clone(),
             candidates: match calling.relay_only {
                 true => CandidatePolicy::RelayOnly,

@@ -197,28 +197,9 @@ impl Devices {
 
     /// Looks again at what is plugged in.
     pub fn look(&self) {
-        let mut cameras: Vec<(String, Spec)> = match capture::usb::devices() {
-            Ok(found) => found
-                .into_iter()
-                .filter(|device| device.formats.is_ok())
-                .map(|device| (device.name, Spec::Usb(device.path)))
-                .collect(),
-            Err(error) => {
-                tracing::info!(%error, "no webcams");
-                Vec::new()
-            }
-        };
+        let (cameras, used) = cameras(&lock(&self.state).choices);
         let mut state = lock(&self.state);
-        let wanted = state.choices.camera.clone();
-        if let Some(spec) = &wanted
-            && !cameras.iter().any(|(_, known)| known == spec)
-        {
-            cameras.insert(0, (spec.to_string(), spec.clone()));
-        }
-        let is_used = |(_, spec): &(String, Spec)| wanted.as_ref() == Some(spec);
-        let has_name = |(name, _): &(String, Spec)| state.choices.camera_name.as_ref() == Some(name);
-        let used = cameras.iter().position(is_used).or_else(|| cameras.iter().position(has_name));
-        state.used = used.or_else(|| (!cameras.is_empty()).then_some(0));
+        state.used = used;
         state.cameras = cameras;
     }
 
@@ -307,13 +288,7 @@ impl Devices {
     pub fn fill(&self, own: &mut Own) {
         let sound = self.sound.status();
         let state = lock(&self.state);
-        let problem = match self.camera.health() {
-            Health::Failed(problem) => Some(problem),
-            Health::Off | Health::Opening | Health::Live(_) if state.cameras.is_empty() => {
-                Some("There is no camera.".to_owned())
-            }
-            Health::Off | Health::Opening | Health::Live(_) => None,
-        };
+        let problem = problem(&self.camera.health(), !state.cameras.is_empty());
         own.camera = Device {
             names: state.cameras.iter().map(|(name, _)| name.clone()).collect(),
             used: state.used,
@@ -340,6 +315,78 @@ impl Devices {
             spec.filter(|_| is_camera_on).map(|spec| capture::Config { spec, size, fps, overlay })
         };
         self.camera.capture(config);
+    }
+}
+
+/// The webcams there are, by name, and which of them is to be used.
+fn cameras(choices: &Choices) -> (Vec<(String, Spec)>, Option<usize>) {
+    let mut cameras: Vec<(String, Spec)> = match capture::usb::devices() {
+        Ok(found) => found
+            .into_iter()
+            .filter(|device| device.formats.is_ok())
+            .map(|device| (device.name, Spec::Usb(device.path)))
+            .collect(),
+        Err(error) => {
+            tracing::info!(%error, "no webcams");
+            Vec::new()
+        }
+    };
+    if let Some(spec) = &choices.camera
+        && !cameras.iter().any(|(_, known)| known == spec)
+    {
+        cameras.insert(0, (spec.to_string(), spec.clone()));
+    }
+    let is_used = |(_, spec): &(String, Spec)| choices.camera.as_ref() == Some(spec);
+    let has_name = |(name, _): &(String, Spec)| choices.camera_name.as_ref() == Some(name);
+    let used = cameras.iter().position(is_used).or_else(|| cameras.iter().position(has_name));
+    let used = used.or_else(|| (!cameras.is_empty()).then_some(0));
+    (cameras, used)
+}
+
+/// The camera alone, to look through.
+#[derive(Debug)]
+pub(crate) struct Eye {
+    camera: Outgoing,
+    slot: Slot,
+    is_there: bool,
+}
+
+impl Eye {
+    /// Opens the camera that calls would use.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn open(choices: Choices) -> std::io::Result<Self> {
+        let slot = Slot::new();
+        let setup = Setup { track: Track::Camera, epoch: epoch(), preview: slot.clone() };
+        let camera = Outgoing::start(setup)?;
+        let (cameras, used) = cameras(&choices);
+        let spec = used.and_then(|used| cameras.into_iter().nth(used)).map(|(_, spec)| spec);
+        let is_there = spec.is_some();
+        let Choices { size, fps, .. } = choices;
+        camera.capture(spec.map(|spec| capture::Config { spec, size, fps, overlay: Overlay::None }));
+        Ok(Self { camera, slot, is_there })
+    }
+
+    /// Where its pictures arrive.
+    pub(crate) const fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// Why there are none.
+    pub(crate) fn problem(&self) -> Option<String> {
+        problem(&self.camera.health(), self.is_there)
+    }
+}
+
+/// Why a camera gives no pictures.
+fn problem(health: &Health, is_there: bool) -> Option<String> {
+    match health {
+        Health::Failed(problem) => Some(problem.clone()),
+        Health::Off | Health::Opening | Health::Live(_) if !is_there => {
+            Some("There is no camera.".to_owned())
+        }
+        Health::Off | Health::Opening | Health::Live(_) => None,
     }
 }
 

@@ -33,11 +33,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use farwheel_peer::signaling;
-use farwheel_peer::{Bind, CandidatePolicy};
+use farwheel_peer::{Bind, CandidatePolicy, IceServer};
 use farwheel_proto::call::Tile;
 use farwheel_proto::call::layers::Thrift;
+use farwheel_proto::call::letter;
 use tokio::sync::mpsc;
 
+pub(crate) use devices::Eye;
 pub use devices::{Choices, Devices};
 
 use crate::model::Notice;
@@ -50,8 +52,8 @@ use crate::session::{Runtime, problem};
 /// Where to call, as whom, and how.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Server, room, name and token.
-    pub signaling: signaling::Config,
+    /// How the others are found.
+    pub way: Way,
     /// Local addresses of the connections.
     pub bind: Bind,
     /// Which candidates may be used.
@@ -70,6 +72,58 @@ pub struct Config {
     pub files: files::Config,
     /// Where this device's identity and those met are kept; none: an identity for this call alone.
     pub home: Option<PathBuf>,
+}
+
+/// How the others are found.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// In a room: server, room, name and token.
+    Room(signaling::Config),
+    /// By two letters that people carry: the two of them, and no server.
+    Letters(Letters),
+}
+
+/// A call of two by letters.
+#[derive(Clone, Debug)]
+pub struct Letters {
+    /// Name that the other one sees.
+    pub name: String,
+    /// STUN and TURN servers, which those in different networks need.
+    pub ice_servers: Vec<IceServer>,
+    /// Which of the two this is.
+    pub side: Side,
+}
+
+/// Which of the two this is.
+#[derive(Clone, Debug)]
+pub enum Side {
+    /// The one that writes first.
+    Offer,
+    /// The one that answers this offer.
+    Answer(letter::Letter),
+}
+
+impl Config {
+    /// Name that the others see.
+    pub fn name(&self) -> &str {
+        match &self.way {
+            Way::Room(signaling) => &signaling.name,
+            Way::Letters(letters) => &letters.name,
+        }
+    }
+
+    /// The room, if there is one.
+    pub(crate) fn room(&self) -> Option<&signaling::Config> {
+        match &self.way {
+            Way::Room(signaling) => Some(signaling),
+            Way::Letters(_) => None,
+        }
+    }
+
+    /// What the call is called.
+    pub(crate) fn title(&self) -> &str {
+        self.room().map_or("Call by letters", |signaling| signaling.place.name().as_str())
+    }
 }
 
 /// How large the others' pictures are shown.
@@ -96,8 +150,19 @@ pub enum Stage {
     Unreachable(Problem),
     /// The room is locked: somebody has to let this side in.
     Waiting,
-    /// In the room.
+    /// A letter lies ready to be carried to the other one.
+    Letter {
+        /// What it is. After an offer its answer is wanted: [`Session::accept`].
+        kind: letter::Kind,
+        /// The letter; for a browser's offer what its console takes.
+        letter: String,
+        /// What is wrong with what was given for the answer.
+        problem: Option<String>,
+    },
+    /// In the room, or with the other one.
     In,
+    /// Over as it should be: there were two, and the other one has left; in words.
+    Over(String),
     /// Over, for this reason.
     Ended(Problem),
 }
@@ -116,6 +181,8 @@ pub struct Session {
 pub(crate) enum Order {
     /// What the window or the command line asks for.
     Do(Command),
+    /// Take this answer to the own offer.
+    Accept(String),
     /// Say goodbye and end.
     Leave,
 }
@@ -152,7 +219,7 @@ impl Session {
         });
         // Full: 64 orders wait; further ones are refused and the user pushes the button again.
         let (orders, orders_rx) = mpsc::channel(64);
-        let worker = match config.signaling.check() {
+        let worker = match config.room().map_or(Ok(()), signaling::Config::check) {
             Ok(()) => Some(runtime.spawn(worker::run(config, Arc::clone(&shared), devices, orders_rx))),
             Err(error) => {
                 *lock(&shared.stage) = Stage::Ended(problem::unusable(&error));
@@ -184,7 +251,16 @@ impl Session {
 
     /// Asks for something.
     pub fn execute(&self, command: Command) {
-        if self.orders.try_send(Order::Do(command)).is_err() {
+        self.order(Order::Do(command));
+    }
+
+    /// Takes the answer to the own offer; what is wrong with it shows in [`Session::stage`].
+    pub fn accept(&self, answer: String) {
+        self.order(Order::Accept(answer));
+    }
+
+    fn order(&self, order: Order) {
+        if self.orders.try_send(order).is_err() {
             tracing::warn!("order refused: 64 wait already");
         }
     }

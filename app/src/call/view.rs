@@ -54,8 +54,10 @@ impl History {
 
 /// The call as it stands; this side's devices are not in it.
 pub(super) fn call(parts: &Parts<'_>, history: &History, now: Instant) -> Call {
-    let place = parts.config.signaling.place.name().to_string();
-    let target = Target { server: parts.config.signaling.server.clone(), room: place, token: String::new() };
+    let link = parts.config.room().map_or_else(String::new, |signaling| {
+        let (server, room) = (signaling.server.clone(), signaling.place.name().to_string());
+        invitation::link(&Target { server, room, token: String::new() })
+    });
     let people = lock(&parts.shared.people);
     let members: Vec<Member> = parts
         .mesh
@@ -72,8 +74,8 @@ pub(super) fn call(parts: &Parts<'_>, history: &History, now: Instant) -> Call {
     let recorded_by =
         people.here().filter(|(_, person)| person.state.recording).map(|(_, person)| person.name.clone());
     Call {
-        link: invitation::link(&target),
-        room: target.room,
+        link,
+        room: parts.config.title().to_owned(),
         lasted: parts.lasted,
         recorded_by: recorded_by.collect(),
         server: match parts.room.away_since {

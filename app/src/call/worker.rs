@@ -2,15 +2,17 @@
 
 mod hear;
 mod keep;
+mod letters;
 mod links;
 mod orders;
+mod post;
 mod talk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use farwheel_peer::signaling::{Client, IceServer, Lock, Peer, PeerId, Permission};
+use farwheel_peer::signaling::{IceServer, Lock, Peer, PeerId, Permission};
 use farwheel_peer::{ConnId, Event};
 use farwheel_proto::call::mesh::Mesh;
 use farwheel_proto::call::{State, Want};
@@ -18,11 +20,12 @@ use farwheel_proto::sound::Active;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::{Config, Devices, Order, Shared, Stage, lock, view};
+use super::{Config, Devices, Order, Shared, Stage, Way, lock, view};
 use crate::model::Notice;
 use crate::model::call::Command;
 use keep::Keep;
 pub(super) use links::Link;
+use post::Post;
 pub(super) use talk::Talk;
 
 pub(super) async fn run(
@@ -31,7 +34,11 @@ pub(super) async fn run(
     devices: Arc<Devices>,
     mut orders: mpsc::Receiver<Order>,
 ) {
-    let (client, mut signals) = Client::connect(config.signaling.clone());
+    let (post, mut signals) = Post::open(&config.way);
+    let ice_servers = match &config.way {
+        Way::Room(_) => Vec::new(),
+        Way::Letters(letters) => letters.ice_servers.clone(),
+    };
     // Full: the connections' own queues fill, and one that is not read for long ends. Each has some tens of events a second.
     let (events_tx, mut events) = mpsc::channel(EVENTS_MAX);
     devices.set_thrift(config.thrift);
@@ -44,9 +51,9 @@ pub(super) async fn run(
         config,
         shared,
         devices,
-        client,
+        post,
         mesh: Mesh::new(rand::random()),
-        ice_servers: Vec::new(),
+        ice_servers,
         links: BTreeMap::new(),
         events: events_tx,
         wants: BTreeMap::new(),
@@ -63,23 +70,26 @@ pub(super) async fn run(
     let mut done = worker.start_files();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut is_signaling = true;
+    worker.begin_by_letters(Instant::now());
     loop {
         tokio::select! {
-            event = signals.recv(), if is_signaling => match event {
-                Some(event) => worker.handle_signaling(event, Instant::now()),
-                None => is_signaling = false,
-            },
+            event = async { signals.as_mut().expect("looked at before").recv().await }, if signals.is_some() => {
+                match event {
+                    Some(event) => worker.handle_signaling(event, Instant::now()),
+                    None => signals = None,
+                }
+            }
             Some((conn, event)) = events.recv() => worker.handle_event(conn, event, Instant::now()),
             order = orders.recv() => match order {
                 Some(Order::Leave) | None => break,
+                Some(Order::Accept(answer)) => worker.accept(&answer, Instant::now()),
                 Some(Order::Do(command)) => worker.handle_command(command, Instant::now()),
             },
             Some(result) = done.recv() => worker.handle_done(result, Instant::now()),
             _ = tick.tick() => worker.handle_tick(Instant::now()),
         }
         worker.act(Instant::now());
-        if matches!(*lock(&worker.shared.stage), Stage::Ended(_)) {
+        if matches!(*lock(&worker.shared.stage), Stage::Over(_) | Stage::Ended(_)) {
             break;
         }
     }
@@ -100,7 +110,7 @@ struct Worker {
     config: Config,
     shared: Arc<Shared>,
     devices: Arc<Devices>,
-    client: Client,
+    post: Post,
     mesh: Mesh,
     ice_servers: Vec<IceServer>,
     links: BTreeMap<ConnId, Link>,
@@ -121,6 +131,7 @@ struct Worker {
 impl Worker {
     fn handle_tick(&mut self, now: Instant) {
         self.mesh.handle_timeout(now);
+        self.write_letter(now);
         let state = self.devices.told();
         if state != self.told {
             self.told = state;

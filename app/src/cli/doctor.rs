@@ -11,7 +11,8 @@ use farwheel_media::encode::{Assembler, assembler};
 use farwheel_peer::signaling::{self, Client, IceServer, Role};
 use serde_json::json;
 
-use super::{Exit, read_secret};
+use super::Exit;
+use super::server::Proof;
 use crate::input::gamepad::Gamepads;
 use crate::model::connect::Problem;
 use crate::model::lobby::Room;
@@ -29,12 +30,8 @@ pub(super) struct Doctor {
     /// Also try to reach this signalling server and its STUN servers.
     #[arg(long, env = "FARWHEEL_SERVER", value_name = "URL")]
     server: Option<String>,
-    /// File with the token for the server.
-    #[arg(long, env = "FARWHEEL_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// PEM file with certificates to trust besides the system's.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    proof: Proof,
     /// Answer as JSON.
     #[arg(long)]
     json: bool,
@@ -108,10 +105,10 @@ pub(super) fn run(args: &Doctor) -> anyhow::Result<Exit> {
     ];
     match &args.server {
         Some(server) => {
-            let token = args.token_file.as_deref().map(read_secret).transpose()?;
-            findings.extend(runtime.block_on(server_findings(server, token.clone(), args.ca.clone())));
+            let token = args.proof.token()?;
+            findings.extend(runtime.block_on(server_findings(server, token.clone(), args.proof.ca.clone())));
             if findings.iter().all(|f| f.subject != "server" || f.health == Health::Good) {
-                let rooms = runtime.block_on(super::rooms::find(server, token, args.ca.clone()));
+                let rooms = runtime.block_on(super::rooms::find(server, token, args.proof.ca.clone()));
                 findings.push(robots(server, rooms.map_err(|(problem, _)| problem)));
             }
         }

@@ -136,8 +136,8 @@ fn config(args: &Drive, recorder: Option<Recorder>, control_paths: Paths) -> any
     Ok(Config {
         signaling: args.place.signaling(Role::Driver)?,
         owner_code: args.owner_code()?,
-        bind: args.place.bind(),
-        candidates: args.place.candidates(),
+        bind: args.place.own.bind(),
+        candidates: args.place.own.candidates(),
         shown: Shown::WhenDecoded,
         strip: args.measure.strip(true),
         left_out: args.left_out(),

@@ -125,7 +125,7 @@ fn no_picture(stage: &Stage, place: &Where) -> Exit {
     match stage {
         Stage::Unreachable { problem, .. } => fail(problem, Exit::Unreachable),
         Stage::Reaching => {
-            fail(&problem::unreachable(&place.server, "connection timed out"), Exit::Unreachable)
+            fail(&problem::unreachable(&place.server.url, "connection timed out"), Exit::Unreachable)
         }
         Stage::Looking | Stage::WaitingForRobot => {
             fail(&problem::no_robot(place.room.as_str()), Exit::NoPicture)

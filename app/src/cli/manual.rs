@@ -1,7 +1,10 @@
 //! `farwheel manual`: two computers meet without any server; people carry one letter there and one back.
 
+mod call;
+mod reader;
+
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -14,8 +17,11 @@ use farwheel_proto::call::letter::{self, Kind, Letter, LetterError, Wanted, desc
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::call::Part;
 use super::pair::printable;
 use super::{Exit, signals};
+use crate::session::unix_seconds;
+use reader::Reader;
 
 /// Arguments of `farwheel manual`.
 #[derive(Clone, Debug, Args)]
@@ -34,7 +40,14 @@ enum Side {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(mut_group("part", |part| part.requires("call")))]
 struct Options {
+    /// Call, with camera and sound, instead of writing lines to each other: in the window, or with --headless without.
+    #[arg(long)]
+    call: bool,
+    /// In a call: name that the other one sees [default: your login name].
+    #[arg(long, requires = "call")]
+    name: Option<String>,
     /// STUN or TURN server, for example stun:example.org:3478: needed where the two are in different networks. Again
     /// for more.
     #[arg(long, value_name = "URL")]
@@ -54,12 +67,20 @@ struct Options {
     /// Print the letter as a picture (QR) as well.
     #[arg(long)]
     qr: bool,
-    /// Print all that happens as JSON, one object a line; lines of standard input are taken as usual.
+    /// Print letters and, but for a call, all that happens as JSON, one object a line; lines of standard input are taken as
+    /// usual.
     #[arg(long)]
     json: bool,
+    #[command(flatten, next_help_heading = "In a call")]
+    part: Part,
 }
 
 pub(super) fn run(args: Manual) -> anyhow::Result<Exit> {
+    if let Side::Offer(options) | Side::Answer(options) = &args.side
+        && options.call
+    {
+        return call::run(options, matches!(args.side, Side::Offer(_)).into());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let exit = runtime.block_on(async {
         tokio::select! {
@@ -106,17 +127,27 @@ async fn meet(side: Side) -> anyhow::Result<Exit> {
 
 impl Options {
     fn apply(&self, config: Config) -> anyhow::Result<Config> {
-        let mut servers = Vec::new();
-        if !self.ice.is_empty() {
-            let credential = self.ice_password_file.as_deref().map(super::read_secret).transpose()?;
-            servers.push(IceServer { urls: self.ice.clone(), username: self.ice_name.clone(), credential });
-        }
-        let candidates = if self.relay_only { CandidatePolicy::RelayOnly } else { CandidatePolicy::All };
         Ok(config
-            .with_ice_servers(servers)
-            .with_candidates(candidates)
-            .with_bind(if self.loopback { Bind::Loopback } else { Bind::Everywhere })
+            .with_ice_servers(self.ice_servers()?)
+            .with_candidates(self.candidates())
+            .with_bind(self.bind())
             .with_patience(letter::LIFETIME))
+    }
+
+    fn ice_servers(&self) -> anyhow::Result<Vec<IceServer>> {
+        if self.ice.is_empty() {
+            return Ok(Vec::new());
+        }
+        let credential = self.ice_password_file.as_deref().map(super::read_secret).transpose()?;
+        Ok(vec![IceServer { urls: self.ice.clone(), username: self.ice_name.clone(), credential }])
+    }
+
+    const fn candidates(&self) -> CandidatePolicy {
+        if self.relay_only { CandidatePolicy::RelayOnly } else { CandidatePolicy::All }
+    }
+
+    const fn bind(&self) -> Bind {
+        if self.loopback { Bind::Loopback } else { Bind::Everywhere }
     }
 
     /// Prints a letter, and the picture of it where it is wanted.
@@ -146,24 +177,15 @@ impl Options {
         lines: &mut mpsc::Receiver<String>,
         wanted: Wanted,
     ) -> anyhow::Result<Option<Letter>> {
-        let mut text = String::new();
-        let mut error = None;
+        let mut reader = Reader::default();
         while let Some(line) = lines.recv().await {
-            text.push_str(&line);
-            text.push('\n');
-            match letter::read(&text, wanted, unix_seconds()) {
-                Ok(letter) => return Ok(Some(letter)),
-                // The rest may follow; more than that is none.
-                Err(incomplete) if incomplete.is_incomplete() && text.len() < letter::TEXT_BYTES_MAX => {
-                    error = Some(incomplete);
-                }
-                Err(wrong) => {
-                    self.refuse(&wrong);
-                    (error, text) = (None, String::new());
-                }
+            match reader.handle_line(&line, wanted) {
+                None => {}
+                Some(Ok((letter, _))) => return Ok(Some(letter)),
+                Some(Err(wrong)) => self.refuse(&wrong),
             }
         }
-        if let Some(error) = error {
+        if let Some(error) = reader.end() {
             self.refuse(&error);
         }
         Ok(None)
@@ -280,10 +302,6 @@ fn picture(letter: &str) -> anyhow::Result<String> {
         .with_context(|| format!("{} characters are too many for a picture", text.len()))?;
     // Terminals are dark as a rule, cameras want dark on light.
     Ok(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Between two looks whether there is room for a line.

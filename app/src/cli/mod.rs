@@ -11,20 +11,20 @@ mod headless;
 mod manual;
 mod pair;
 mod rooms;
+mod server;
 mod signals;
 pub mod stats;
 mod view;
 mod window;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use farwheel_peer::signaling::{self, Role, RoomName};
-use farwheel_peer::{Bind, CandidatePolicy};
 use farwheel_proto::video::Size;
 
 use crate::session::video::Strip;
+use server::{Own, Server};
 
 /// See and drive a robot from afar.
 #[derive(Debug, Parser)]
@@ -50,7 +50,7 @@ enum Command {
     /// Send text or bytes to the one other who gives the same code: through the server at once, directly as soon as possible.
     Pair(pair::PairArgs),
     /// Meet without any server: carry an offer there and an answer back yourself.
-    Manual(manual::Manual),
+    Manual(Box<manual::Manual>),
     /// Look at this computer: graphics, gamepads, codec, folders, server; says what to do about what is wrong.
     Doctor(doctor::Doctor),
 }
@@ -60,50 +60,24 @@ enum Command {
 struct Where {
     /// Name of the room: the one that the robot was started with.
     room: RoomName,
-    /// Address of the signalling server, for example ws://192.168.1.10:8443 or wss://example.org.
-    #[arg(long, env = "FARWHEEL_SERVER", value_name = "URL")]
-    server: String,
-    /// File with the token for the server.
-    #[arg(long, env = "FARWHEEL_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// PEM file with certificates to trust besides the system's.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// Name that others see [default: your login name].
-    #[arg(long)]
-    name: Option<String>,
-    /// Use relayed connections only: the robot does not learn this computer's address.
-    #[arg(long)]
-    relay_only: bool,
-    /// Gather addresses from the loopback interface only: server and robot run on this computer.
-    #[arg(long)]
-    loopback: bool,
+    #[command(flatten)]
+    server: Server,
+    #[command(flatten)]
+    own: Own,
     /// Without a window: give up when there is no picture after so many seconds (0: never).
     #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
     wait: f64,
 }
 
 impl Where {
-    fn token(&self) -> anyhow::Result<Option<String>> {
-        self.token_file.as_deref().map(read_secret).transpose()
-    }
-
     fn signaling(&self, role: Role) -> anyhow::Result<signaling::Config> {
         Ok(signaling::Config {
-            server: self.server.clone(),
+            server: self.server.url.clone(),
             place: signaling::Place::room(self.room.clone(), role),
-            name: self.name.clone().unwrap_or_else(crate::settings::login_name),
-            token: self.token()?,
-            ca: self.ca.clone(),
+            name: self.own.name(),
+            token: self.server.proof.token()?,
+            ca: self.server.proof.ca.clone(),
         })
-    }
-
-    fn bind(&self) -> Bind {
-        if self.loopback { Bind::Loopback } else { Bind::Everywhere }
-    }
-
-    fn candidates(&self) -> CandidatePolicy {
-        if self.relay_only { CandidatePolicy::RelayOnly } else { CandidatePolicy::All }
     }
 }
 
@@ -186,7 +160,7 @@ pub fn run() -> ExitCode {
         Some(Command::View(args)) => view::run(*args),
         Some(Command::Rooms(args)) => rooms::run(&args),
         Some(Command::Pair(args)) => pair::run(args),
-        Some(Command::Manual(args)) => manual::run(args),
+        Some(Command::Manual(args)) => manual::run(*args),
         Some(Command::Doctor(args)) => doctor::run(&args),
     };
     match result {

@@ -1,18 +1,17 @@
 //! `farwheel pair`: text or bytes between two computers that give the same code.
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
-use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use clap::Args;
 use farwheel_peer::pair::{Carrier, Config, Direct, Event, Events, MESSAGE_BYTES_MAX, Message, Pair};
 use farwheel_peer::signaling::{self, Place, RoomName};
-use farwheel_peer::{Bind, CandidatePolicy};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{Exit, read_secret, signals};
+use super::server::{Own, Server};
+use super::{Exit, signals};
 use crate::session::problem;
 
 /// Arguments of `farwheel pair`.
@@ -24,24 +23,10 @@ use crate::session::problem;
 pub(super) struct PairArgs {
     /// The code that both give: letters, digits, - and _. Without one, one is made up and said.
     code: Option<RoomName>,
-    /// Address of the signalling server, for example ws://192.168.1.10:8443 or wss://example.org.
-    #[arg(long, env = "FARWHEEL_SERVER", value_name = "URL")]
-    server: String,
-    /// File with the token for the server.
-    #[arg(long, env = "FARWHEEL_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// PEM file with certificates to trust besides the system's.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// Name that the other one sees [default: your login name].
-    #[arg(long)]
-    name: Option<String>,
-    /// Use relayed connections only: the other one does not learn this computer's address.
-    #[arg(long)]
-    relay_only: bool,
-    /// Gather addresses from the loopback interface only: both are on this computer.
-    #[arg(long)]
-    loopback: bool,
+    #[command(flatten)]
+    server: Server,
+    #[command(flatten)]
+    own: Own,
     /// Send standard input as it is, and write what comes as it is; ends when both have ended.
     #[arg(long, conflicts_with = "json")]
     raw: bool,
@@ -54,14 +39,14 @@ pub(super) fn run(args: PairArgs) -> anyhow::Result<Exit> {
     let code = args.code.clone().unwrap_or_else(farwheel_peer::pair::made_up_code);
     let config = Config {
         signaling: signaling::Config {
-            server: args.server.clone(),
+            server: args.server.url.clone(),
             place: Place::Pair { code: code.clone() },
-            name: args.name.clone().unwrap_or_else(crate::settings::login_name),
-            token: args.token_file.as_deref().map(read_secret).transpose()?,
-            ca: args.ca.clone(),
+            name: args.own.name(),
+            token: args.server.proof.token()?,
+            ca: args.server.proof.ca.clone(),
         },
-        candidates: if args.relay_only { CandidatePolicy::RelayOnly } else { CandidatePolicy::All },
-        bind: if args.loopback { Bind::Loopback } else { Bind::Everywhere },
+        candidates: args.own.candidates(),
+        bind: args.own.bind(),
     };
     if let Err(error) = config.signaling.check() {
         let problem = problem::unusable(&error);
@@ -112,7 +97,8 @@ impl Progress {
 async fn converse(config: Config, code: &RoomName, show: Show) -> anyhow::Result<Exit> {
     let server = config.signaling.server.clone();
     let (pair, mut events) = Pair::open(config);
-    let mut sending = tokio::spawn(send(pair, read_input(show)));
+    // Kept to the end: who lets go of it leaves, though the other one may still have something to say.
+    let mut sending = tokio::spawn(send(pair.clone(), read_input(show)));
     let mut progress = Progress::default();
     let exit = loop {
         tokio::select! {
@@ -154,6 +140,7 @@ async fn converse(config: Config, code: &RoomName, show: Show) -> anyhow::Result
         }
     };
     sending.abort();
+    drop(pair);
     leave(events).await;
     exit
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use farwheel_peer::signaling::lobby;
 
-use super::{Exit, read_secret};
+use super::Exit;
+use super::server::Server;
 use crate::model::connect::Problem;
 use crate::model::lobby::{Place, Room, Sight};
 use crate::session::lobby::translate;
@@ -14,21 +15,14 @@ use crate::session::lobby::translate;
 /// Arguments of `farwheel rooms`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Rooms {
-    /// Address of the signalling server.
-    #[arg(long, env = "FARWHEEL_SERVER", value_name = "URL")]
-    server: String,
-    /// File with the token for the server.
-    #[arg(long, env = "FARWHEEL_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// PEM file with certificates to trust besides the system's.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    server: Server,
 }
 
 pub(super) fn run(args: &Rooms) -> anyhow::Result<Exit> {
-    let token = args.token_file.as_deref().map(read_secret).transpose()?;
+    let token = args.server.proof.token()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let found = runtime.block_on(find(&args.server, token, args.ca.clone()));
+    let found = runtime.block_on(find(&args.server.url, token, args.server.proof.ca.clone()));
     // A name may still be looked up; nobody waits for it.
     runtime.shutdown_timeout(Duration::ZERO);
     match found {
@@ -37,7 +31,7 @@ pub(super) fn run(args: &Rooms) -> anyhow::Result<Exit> {
                 println!("{}", line(room));
             }
             if rooms.is_empty() {
-                eprintln!("farwheel: no robot is at {}", args.server);
+                eprintln!("farwheel: no robot is at {}", args.server.url);
             }
             Ok(Exit::Done)
         }

@@ -61,8 +61,8 @@ pub(super) fn run(args: View) -> anyhow::Result<Exit> {
     let config = Config {
         signaling: args.place.signaling(Role::Viewer)?,
         owner_code: None,
-        bind: args.place.bind(),
-        candidates: args.place.candidates(),
+        bind: args.place.own.bind(),
+        candidates: args.place.own.candidates(),
         shown: Shown::WhenDecoded,
         strip: args.measure.strip(args.stats_json.is_some()),
         left_out: Duration::from_secs(3),

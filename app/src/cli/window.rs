@@ -28,19 +28,19 @@ pub(super) fn run(start: Option<(Drive, Option<Script>)>) -> anyhow::Result<Exit
         return Ok(Exit::Done);
     };
     let recorder = args.record.as_deref().map(Recorder::new);
-    let token = args.place.token()?;
+    let token = args.place.server.proof.token()?;
     let options = Options {
-        ca: args.place.ca.clone(),
-        name: args.place.name.clone(),
+        ca: args.place.server.proof.ca.clone(),
+        name: args.place.own.name.clone(),
         owner_code: args.owner_code()?,
-        bind: args.place.bind(),
-        candidates: args.place.candidates(),
+        bind: args.place.own.bind(),
+        candidates: args.place.own.candidates(),
         control_paths: args.control_paths,
         recorder: recorder.clone(),
         strip: args.measure.strip(args.stats_json.is_some()),
         left_out: args.left_out(),
         target: Some(Target {
-            server: args.place.server.clone(),
+            server: args.place.server.url.clone(),
             room: args.place.room.to_string(),
             role: Role::Driver,
             token: token.unwrap_or_default(),
@@ -65,20 +65,28 @@ pub(super) fn run(start: Option<(Drive, Option<Script>)>) -> anyhow::Result<Exit
 
 /// Opens the window in a call.
 pub(super) fn call(args: Call, target: call::Target) -> anyhow::Result<Exit> {
-    let options = Options {
-        name: args.name.clone(),
-        call: crate::call::desk::Options {
-            ca: args.ca.clone(),
-            bind: args.bind(),
-            candidates: args.candidates(),
-            strip: args.measure.strip(false),
-            thrift: args.thrift(),
-            choices: args.choices()?,
-        },
-        call_target: Some(target),
-        ..Options::default()
+    let how = crate::call::desk::Options {
+        ca: args.proof.ca.clone(),
+        bind: args.own.bind(),
+        candidates: args.own.candidates(),
+        ice_servers: Vec::new(),
+        strip: args.part.measure.strip(false),
+        thrift: args.part.thrift(),
+        choices: args.part.choices()?,
     };
-    let ended = args.lasts().map(|lasts| Instant::now() + lasts);
+    let begin = vec![call::Command::Prepare(target), call::Command::Join];
+    call_with(args.own.name, how, begin, args.part.lasts())
+}
+
+/// Opens the window, and begins a call as these commands say.
+pub(super) fn call_with(
+    name: Option<String>,
+    how: crate::call::desk::Options,
+    begin: Vec<call::Command>,
+    lasts: Option<Duration>,
+) -> anyhow::Result<Exit> {
+    let options = Options { name, call: how, call_begin: begin, ..Options::default() };
+    let ended = lasts.map(|lasts| Instant::now() + lasts);
     let desk = Desk::open(store(), options, None)?;
     let stop = super::signals::Stop::listen(std::thread::current())?;
     open(Box::new(Timed { desk, ends_at: ended, stop }))?;

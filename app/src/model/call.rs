@@ -25,14 +25,37 @@ pub struct Target {
 /// The screen before a call: what others would see and hear, and with which devices.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PreJoin {
-    /// Where the call will be.
+    /// Where the call will be; empty where letters lead to it.
     pub target: Target,
+    /// How far the two letters are, for a call without a server.
+    pub letters: Option<Letters>,
     /// Devices, levels, switches.
     pub own: Own,
     /// Under way, or why it failed.
     pub phase: Phase,
     /// The speaker test sounds.
     pub is_testing: bool,
+}
+
+/// How far two letters are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Letters {
+    /// There is none yet; why one that was given is none.
+    Begin(Option<String>),
+    /// The own letter is being written, or the two connect.
+    Busy(&'static str),
+    /// The offer lies ready to be carried to the other one, whose answer is wanted.
+    Offer {
+        /// The offer.
+        letter: String,
+        /// What is wrong with what was given for its answer.
+        problem: Option<String>,
+    },
+    /// The answer lies ready to be carried back.
+    Answer {
+        /// The answer.
+        letter: String,
+    },
 }
 
 /// What became of joining.
@@ -314,6 +337,14 @@ pub struct LinkFigures {
 pub enum Command {
     /// Show the screen before a call: devices are opened.
     Prepare(Target),
+    /// Show that screen for a call of two by letters, without a server.
+    PrepareLetters,
+    /// Write the offer of such a call.
+    Offer,
+    /// Answer this offer.
+    Answer(String),
+    /// Take this answer to the own offer.
+    Accept(String),
     /// Leave that screen.
     Dismiss,
     /// Join.

@@ -21,6 +21,10 @@ pub enum Command {
     LookAway,
     /// Something about a call.
     Call(super::call::Command),
+    /// Something about two who meet without a room.
+    Pair(super::pair::Command),
+    /// Something about reading a letter with the camera.
+    Scan(super::scan::Command),
     /// Forget a recent target.
     ForgetRecent(Target),
     /// The arm control on screen went down: it counts like the arm button of a device (`input::hold`).

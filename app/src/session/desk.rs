@@ -1,11 +1,13 @@
 //! The real thing behind the window: one [`Hands`], at most one [`Session`], the settings.
 
+mod meet;
+mod scan;
 mod view;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use farwheel_peer::signaling::{self, RoomName};
 use farwheel_peer::{Bind, CandidatePolicy};
@@ -13,9 +15,10 @@ use farwheel_proto::call::layers::Thrift;
 
 use super::hands::{Driver, Hands};
 use super::lobby::Lookout;
+use super::pair::Meeting;
 use super::status::Stage;
 use super::video::{Shown, Strip};
-use super::{Config, Order, Runtime, Session};
+use super::{Config, Order, Runtime, Session, unix_seconds};
 use crate::call;
 use crate::input::keyboard::Keys;
 use crate::input::wizard::Wizard;
@@ -37,6 +40,8 @@ pub struct Desk {
     slot: Slot,
     runtime: Runtime,
     lookout: Option<Lookout>,
+    meeting: Option<Meeting>,
+    reading: Option<scan::Reading>,
     stay: Option<Stay>,
     failed: Option<Problem>,
     notices: Vec<Notice>,
@@ -71,8 +76,8 @@ pub struct Options {
     pub target: Option<Target>,
     /// What it adds to every call.
     pub call: call::desk::Options,
-    /// Call there at once.
-    pub call_target: Option<crate::model::call::Target>,
+    /// Begin a call so at once.
+    pub call_begin: Vec<crate::model::call::Command>,
 }
 
 impl Default for Options {
@@ -89,7 +94,7 @@ impl Default for Options {
             left_out: Duration::from_secs(3),
             target: None,
             call: call::desk::Options::default(),
-            call_target: None,
+            call_begin: Vec::new(),
         }
     }
 }
@@ -139,6 +144,8 @@ impl Desk {
             slot,
             runtime: Runtime::start()?,
             lookout: None,
+            meeting: None,
+            reading: None,
             stay: None,
             failed: None,
             notices,
@@ -150,9 +157,8 @@ impl Desk {
         if let Some(target) = desk.options.target.take() {
             desk.connect(target);
         }
-        if let Some(target) = desk.options.call_target.take() {
-            desk.call(crate::model::call::Command::Prepare(target));
-            desk.call(crate::model::call::Command::Join);
+        for command in std::mem::take(&mut desk.options.call_begin) {
+            desk.call(command);
         }
         Ok(desk)
     }
@@ -313,7 +319,7 @@ impl Desk {
         let folder = directories::UserDirs::new()
             .and_then(|dirs| dirs.picture_dir().map(|dir| dir.join("Farwheel")))
             .unwrap_or_else(|| PathBuf::from("."));
-        let path = folder.join(format!("farwheel-{}.png", unix_s()));
+        let path = folder.join(format!("farwheel-{}.png", unix_seconds()));
         // Not here: the window would not paint meanwhile, and a key let go would not be seen.
         let saving = std::thread::Builder::new().name("snapshot".into()).spawn(move || {
             let saved = std::fs::create_dir_all(&folder)
@@ -342,7 +348,7 @@ impl Desk {
         let folder = directories::UserDirs::new()
             .and_then(|dirs| dirs.document_dir().map(|dir| dir.join("Farwheel")))
             .unwrap_or_else(|| PathBuf::from("."));
-        let path = folder.join(format!("farwheel-stats-{}.json", unix_s()));
+        let path = folder.join(format!("farwheel-stats-{}.json", unix_seconds()));
         let json = crate::cli::stats::report(&stay.session);
         let saved = std::fs::create_dir_all(&folder)
             .map_err(anyhow::Error::from)
@@ -373,6 +379,7 @@ impl Backend for Desk {
             model.settings = Settings::clone(&self.settings);
         }
         refresh_recents(model, &self.settings);
+        model.pair = self.meeting.as_ref().map(Meeting::state).unwrap_or_default();
         model.connect.lobby = self.lookout.as_ref().map(Lookout::lobby);
         let mut remember = None;
         let mut failed = None;
@@ -428,12 +435,13 @@ impl Backend for Desk {
         }
         if let Some((target, name)) = remember {
             let mut settings = Settings::clone(&self.settings);
-            settings.remember(&target.server, &target.room, unix_s());
+            settings.remember(&target.server, &target.room, unix_seconds());
             tracing::info!(robot = name, "remembered");
             self.change_settings(settings);
         }
         let name = self.name();
         self.call.refresh(model, &name);
+        self.refresh_reading(model);
         model.notices.append(&mut self.notices);
     }
 
@@ -449,6 +457,8 @@ impl Backend for Desk {
             Command::Look(place) => self.look(place),
             Command::LookAway => self.lookout = None,
             Command::Call(command) => self.call(command),
+            Command::Pair(command) => self.meet(command),
+            Command::Scan(command) => self.scan(command),
             Command::ForgetRecent(target) => {
                 let mut settings = Settings::clone(&self.settings);
                 settings.recent.retain(|r| r.server != target.server || r.room != target.room);
@@ -527,7 +537,8 @@ impl Backend for Desk {
     }
 
     fn call_picture(&self, source: crate::model::call::Source) -> Option<Slot> {
-        self.call.picture(source)
+        let reads = self.reading.as_ref().and_then(scan::Reading::slot).cloned();
+        self.call.picture(source).or_else(|| reads.filter(|_| source == crate::model::call::Source::Own))
     }
 
     fn on_change(&mut self, wake: Arc<dyn Fn() + Send + Sync>) {
@@ -553,10 +564,6 @@ fn pause(place: &Place, before: Option<&Place>, settings: &Settings) -> Duration
 
 /// Longest pause between two keys of somebody who types, with room to spare.
 const TYPING: Duration = Duration::from_millis(400);
-
-fn unix_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
-}
 
 #[cfg(test)]
 mod tests {

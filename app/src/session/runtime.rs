@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::{Builder, Runtime as Tokio};
 use tokio::task::JoinHandle;
@@ -50,6 +50,12 @@ impl Drop for Owner {
             tokio.shutdown_timeout(LAST_WORDS);
         }
     }
+}
+
+/// The time as letters carry it.
+pub(crate) fn unix_seconds() -> u64 {
+    // A clock before 1970 is none.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// For sockets to be closed.

@@ -7,24 +7,30 @@ use lucide_icons::Icon;
 use super::Pictures;
 use super::call::parts::{PICKER, Round, avatar, meter, picker, round_at, square};
 use super::call::{change, choose, switch};
+use super::letters::{self, Done};
 use super::theme::{self, GAP, HALF, Palette, STEP, Weight, size};
 use super::widgets::{
     self, Tone, banner, button_named, button_sized, card, describe, field, icon_button, paint_text, spinner,
     toggle_row,
 };
-use crate::model::call::{Command as Ask, Kind, Own, Phase, PreJoin, Source, Voice};
-use crate::model::{Command, Level, Model, invitation};
+use crate::model::call::{Command as Ask, Kind, Letters, Own, Phase, PreJoin, Source, Voice};
+use crate::model::{Command, Level, Model, invitation, scan};
 use crate::render::video::{self, Look, Mirror, Tile};
 use crate::settings::Settings;
 
 /// Shows the screen.
 pub(super) fn show(
     ui: &mut Ui,
+    text: &mut String,
     state: &PreJoin,
     model: &Model,
     pictures: Pictures<'_>,
     out: &mut Vec<Command>,
 ) {
+    let mut way_in = |ui: &mut Ui, out: &mut Vec<Command>| match &state.letters {
+        Some(letters) => meet(ui, text, letters, state, model, out),
+        None => join(ui, state, model, out),
+    };
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         let whole = ui.available_width();
         let edge = if whole > 720.0 { 28.0 } else { 16.0 };
@@ -43,7 +49,13 @@ pub(super) fn show(
                 ui.set_width(width);
                 head(ui, state, out);
                 if width > 720.0 {
-                    let right = (width * 0.36).clamp(300.0, 380.0);
+                    let right = match state.letters {
+                        // A code is the easier to read the larger it is.
+                        Some(Letters::Offer { .. } | Letters::Answer { .. }) => {
+                            (width * 0.5).clamp(300.0, 460.0)
+                        }
+                        Some(_) | None => (width * 0.36).clamp(300.0, 380.0),
+                    };
                     ui.horizontal_top(|ui| {
                         ui.spacing_mut().item_spacing.x = GAP;
                         column(ui, width - right - GAP, |ui| {
@@ -51,14 +63,14 @@ pub(super) fn show(
                             cleaning(ui, &state.own, model, out);
                         });
                         column(ui, right, |ui| {
-                            join(ui, state, model, out);
+                            way_in(ui, out);
                             devices(ui, state, model, out);
                         });
                     });
                 } else {
                     column(ui, width, |ui| {
                         preview(ui, &state.own, model, pictures, out);
-                        join(ui, state, model, out);
+                        way_in(ui, out);
                         devices(ui, state, model, out);
                         cleaning(ui, &state.own, model, out);
                     });
@@ -87,8 +99,15 @@ fn head(ui: &mut Ui, state: &PreJoin, out: &mut Vec<Command>) {
         if icon_button(ui, Icon::ChevronLeft, "Back", Tone::Quiet).clicked() {
             out.push(Command::Call(Ask::Dismiss));
         }
-        ui.vertical(|ui| {
-            widgets::page_title(ui, "Ready to join?", &format!("Room {}", state.target.room));
+        ui.vertical(|ui| match &state.letters {
+            Some(_) => widgets::page_title(
+                ui,
+                "Call with no server",
+                "Two letters lead to it, which the two of you carry.",
+            ),
+            None => {
+                widgets::page_title(ui, "Ready to join?", &format!("Room {}", state.target.room));
+            }
         });
     });
 }
@@ -220,6 +239,61 @@ fn cleaning(ui: &mut Ui, own: &Own, model: &Model, out: &mut Vec<Command>) {
     }
 }
 
+/// The way into a call by letters.
+fn meet(
+    ui: &mut Ui,
+    text: &mut String,
+    letters: &Letters,
+    state: &PreJoin,
+    model: &Model,
+    out: &mut Vec<Command>,
+) {
+    let scan = model.scan.as_ref();
+    let heading = match letters {
+        Letters::Begin(_) | Letters::Busy(_) => "",
+        Letters::Offer { .. } => "Send this offer to the other one",
+        Letters::Answer { .. } => "Send this answer back",
+    };
+    let done = card(ui, heading, |ui| match letters {
+        Letters::Begin(problem) => {
+            if let Phase::Failed(problem) = &state.phase {
+                banner(ui, Level::Bad, &problem.what, &problem.remedy);
+                ui.add_space(STEP);
+            }
+            if scan.is_none() {
+                own_name(ui, state, model, out);
+                ui.add_space(STEP);
+            }
+            letters::begin(ui, text, problem.as_deref(), scan, None)
+        }
+        Letters::Busy(words) => letters::busy(ui, words),
+        Letters::Offer { letter, problem } => {
+            letters::offer(ui, letter, problem.as_deref(), text, scan, None)
+        }
+        Letters::Answer { letter } => letters::answer(ui, letter),
+    });
+    out.extend(done.map(|done| match done {
+        Done::Offer => Command::Call(Ask::Offer),
+        Done::Answer(offer) => Command::Call(Ask::Answer(offer)),
+        Done::Accept(answer) => Command::Call(Ask::Accept(answer)),
+        Done::Read => Command::Scan(scan::Command::Begin(scan::Aim::Call)),
+        Done::EndReading => Command::Scan(scan::Command::End),
+        Done::Cancel => Command::Call(Ask::Dismiss),
+    }));
+}
+
+/// A field for the name that the others see.
+fn own_name(ui: &mut Ui, state: &PreJoin, model: &Model, out: &mut Vec<Command>) -> egui::Response {
+    let mut name = model.settings.name.clone();
+    let response = field(ui, "Your name, as the others see it", &state.own.name, &mut name, None);
+    if response.changed() {
+        let settings =
+            Settings { name: name.chars().take(NAME_CHARS_MAX).collect(), ..model.settings.clone() };
+        out.push(Command::ChangeSettings(Box::new(settings)));
+    }
+    response
+}
+
 fn join(ui: &mut Ui, state: &PreJoin, model: &Model, out: &mut Vec<Command>) {
     let p = Palette::of(ui);
     card(ui, "", |ui| {
@@ -253,13 +327,7 @@ fn join(ui: &mut Ui, state: &PreJoin, model: &Model, out: &mut Vec<Command>) {
             }
             Phase::Idle => {}
         }
-        let mut name = model.settings.name.clone();
-        let response = field(ui, "Your name, as the others see it", &state.own.name, &mut name, None);
-        if response.changed() {
-            let settings =
-                Settings { name: name.chars().take(NAME_CHARS_MAX).collect(), ..model.settings.clone() };
-            out.push(Command::ChangeSettings(Box::new(settings)));
-        }
+        let response = own_name(ui, state, model, out);
         let is_entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         ui.add_space(HALF);
         let words = if matches!(state.phase, Phase::Failed(_)) { "Try again" } else { "Join" };

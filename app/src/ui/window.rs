@@ -7,7 +7,7 @@ use lucide_icons::Icon;
 use super::theme::{self, Palette, Weight, size};
 use super::widgets::{focus_ring, paint_icon, paint_text};
 use super::{
-    Pictures, call, calls, connect, drive, gamepad, keys, notices, prejoin, settings, shortcuts, stats,
+    Pictures, call, calls, connect, drive, gamepad, keys, notices, pair, prejoin, settings, shortcuts, stats,
 };
 use crate::input::keyboard::Keys;
 use crate::model::call::Command as Ask;
@@ -28,6 +28,8 @@ pub enum Page {
     Stats,
     /// Settings.
     Settings,
+    /// Two who meet without a room.
+    Pair,
 }
 
 /// Whether something that can be hidden is shown.
@@ -67,6 +69,9 @@ pub struct Window {
     drive: drive::Hold,
     gamepad: gamepad::Tab,
     notices: notices::Stack,
+    pair: pair::Form,
+    /// A letter pasted before a call.
+    letter: String,
     keys_sent: Keys,
     steering: Option<Steering>,
     /// The key for talking at the car.
@@ -192,12 +197,15 @@ impl Window {
                 match page {
                     Page::Drive => connect::show(ui, &mut self.connect, model, &mut out),
                     Page::Call => match &model.prejoin {
-                        Some(state) => prejoin::show(ui, state, model, pictures, &mut out),
+                        Some(state) => {
+                            prejoin::show(ui, &mut self.letter, state, model, pictures, &mut out);
+                        }
                         None => calls::show(ui, &mut self.calls, model, &mut out),
                     },
                     Page::Gamepad => gamepad::show(ui, &mut self.gamepad, model, &mut out),
                     Page::Stats => stats::show(ui, model, &mut out),
                     Page::Settings => settings::show(ui, model, &mut out),
+                    Page::Pair => pair::show(ui, &mut self.pair, model, pictures, &mut out),
                 }
             }
         }
@@ -310,6 +318,7 @@ impl Window {
             (Page::Gamepad, Icon::Gamepad2, "Controller"),
             (Page::Stats, Icon::ChartSpline, "Stats"),
             (Page::Settings, Icon::Settings, "Settings"),
+            (Page::Pair, Icon::Handshake, "Pair"),
         ];
         // A low window has less air between the entries.
         let first_top = if rect.height() < 540.0 { 62.0 } else { 80.0 };

@@ -22,6 +22,14 @@ pub(crate) fn names(harness: &Harness<'_, Scene>) -> Vec<String> {
         .collect()
 }
 
+/// Clicks a control, wherever on its page it is.
+pub(crate) fn press(harness: &mut Harness<'_, Scene>, name: &str) {
+    harness.get_by_label(name).scroll_to_me();
+    harness.run_steps(6);
+    harness.get_by_label(name).click();
+    harness.run_steps(2);
+}
+
 /// Panics if a control is not wholly inside the window.
 pub(crate) fn assert_inside(harness: &Harness<'_, Scene>, name: &str, size: (f32, f32)) {
     let rect = harness.get_by_label(name).rect();

@@ -22,7 +22,7 @@ fn joins(room: &str, role: Role) -> Command {
     Command::Connect(Target { server: SERVER.into(), room: room.into(), role, token: String::new() })
 }
 
-fn write(harness: &mut Harness<'_, Scene>, field: &str, words: &str) {
+pub(super) fn write(harness: &mut Harness<'_, Scene>, field: &str, words: &str) {
     harness.get_by_label(field).focus();
     harness.run_steps(2);
     harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);

@@ -60,7 +60,8 @@ impl Worker {
                 self.room.away_since.get_or_insert(now);
                 let is_in = matches!(*lock(&self.shared.stage), Stage::In);
                 if !is_in {
-                    let problem = problem::unreachable(&self.config.signaling.server, &reason);
+                    let server = self.config.room().map_or("", |signaling| &signaling.server);
+                    let problem = problem::unreachable(server, &reason);
                     self.set_stage(Stage::Unreachable(problem));
                 }
                 tracing::info!(reason, "signalling lost");
@@ -74,10 +75,10 @@ impl Worker {
     }
 
     fn room_name(&self) -> &str {
-        self.config.signaling.place.name().as_str()
+        self.config.title()
     }
 
-    fn handle_signal(&mut self, from: PeerId, signal: Signal, now: Instant) {
+    pub(super) fn handle_signal(&mut self, from: PeerId, signal: Signal, now: Instant) {
         let verdict = self.mesh.handle_signal(from, signal.conn, signal.kind, now);
         self.act(now);
         if verdict == Verdict::Deliver

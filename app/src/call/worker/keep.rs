@@ -63,8 +63,8 @@ impl Worker {
     }
 
     fn begin_recording(&mut self) {
-        let room = self.config.signaling.place.name().to_string();
-        let name = format!("farwheel {room} {}.mp4", export::time_for_name(SystemTime::now()));
+        let (room, time) = (self.config.title(), export::time_for_name(SystemTime::now()));
+        let name = format!("farwheel {room} {time}.mp4");
         let ear: record::Ear = match self.devices.sound().engine() {
             Some(engine) => record::ear(engine.tap()),
             None => Box::new(|| None),
@@ -104,7 +104,7 @@ impl Worker {
 
     /// Whose pictures there are, this side first; who sends none is there by name.
     fn in_sight(&self) -> Vec<(Source, String)> {
-        let own = self.config.signaling.name.clone();
+        let own = self.config.name().to_owned();
         let mut shown = vec![(Source::Own, own.clone())];
         if self.told.screen {
             shown.push((Source::OwnScreen, own));
@@ -160,9 +160,11 @@ impl Worker {
         let (shared, folder) = (Arc::clone(&self.shared), self.config.files.folder.clone());
         let mut call = (**lock(&self.shared.view)).clone();
         self.devices.fill(&mut call.own);
-        let signaling = &self.config.signaling;
-        let mut private = vec![signaling.name.clone(), signaling.server.clone()];
-        private.extend(signaling.token.clone());
+        let mut private = vec![self.config.name().to_owned()];
+        if let Some(signaling) = self.config.room() {
+            private.push(signaling.server.clone());
+            private.extend(signaling.token.clone());
+        }
         tokio::task::spawn_blocking(move || {
             let settings = Store::open().map_or_else(|_| Settings::default(), |store| store.load().settings);
             let log = Ring::of_program().lines();

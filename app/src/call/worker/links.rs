@@ -188,6 +188,7 @@ impl Worker {
                     drop(slots);
                     if let Some(name) = name.filter(|_| self.mesh.member(id).is_none()) {
                         tracing::info!(name, "has left");
+                        self.end_letters(&name);
                     }
                 }
                 Command::Renamed { from, to } => self.rename(from, to),
@@ -240,8 +241,9 @@ impl Worker {
             .with_ice_servers(self.ice_servers.clone())
             .with_candidates(self.config.candidates)
             .with_bind(self.config.bind.clone())
-            .with_ca(self.config.signaling.ca.clone());
+            .with_ca(self.config.room().and_then(|signaling| signaling.ca.clone()));
         config.initiative = initiative;
+        config.patience = self.post.patience();
         let (connection, events, incoming) = Connection::open(config);
         let connection = Arc::new(connection);
         let (camera, screen, clock, volume) = {
@@ -301,7 +303,7 @@ impl Worker {
     fn close(&mut self, conn: ConnId) {
         if let Some(link) = self.links.remove(&conn) {
             self.pause_talk(link.member);
-            self.client.send(link.member, farwheel_peer::Signal::bye(conn));
+            self.post.send(link.member, farwheel_peer::Signal::bye(conn));
             tokio::spawn(async move { link.connection.close().await });
         }
     }
@@ -311,7 +313,7 @@ impl Worker {
         match event {
             // It ended without a word: as if it had failed.
             None => self.handle_state(conn, &LinkState::Failed(Failure::Silence), now),
-            Some(Event::Signal(signal)) => self.client.send(link.member, signal),
+            Some(Event::Signal(signal)) => self.post.send(link.member, signal),
             Some(Event::State(state)) => self.handle_state(conn, &state, now),
             Some(Event::KeyframeRequested(Track::Camera)) => link.camera.request_key(),
             Some(Event::KeyframeRequested(Track::Screen)) => link.screen.request_key(),
@@ -344,6 +346,7 @@ impl Worker {
                     person.connections += 1;
                 }
                 if is_first {
+                    self.enter_by_letters(now);
                     let link = &self.links[&conn];
                     link.send(&self.hello());
                     link.send(&Message::State(self.told));
@@ -355,7 +358,10 @@ impl Worker {
                 link.silent_since = Some(now);
                 LinkChange::Silent
             }
-            LinkState::Failed(_) => LinkChange::Failed,
+            LinkState::Failed(failure) => {
+                self.fail_letters(failure);
+                LinkChange::Failed
+            }
         };
         self.mesh.handle_link(conn, change, now);
         self.act(now);
@@ -421,7 +427,7 @@ impl Worker {
 
     fn hello(&self) -> Message {
         Message::Hello(Hello {
-            name: self.config.signaling.name.clone(),
+            name: self.config.name().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             id: self.mesh.own(),
         })
@@ -490,14 +496,14 @@ impl Worker {
                     closed = closing.join_next() => if closed.is_none() { break },
                     Some((conn, event)) = events.recv() => {
                         if let (Some(Event::Signal(signal)), Some(to)) = (event, to.get(&conn)) {
-                            self.client.send(*to, signal);
+                            self.post.send(*to, signal);
                         }
                     }
                 }
             }
         };
         tokio::time::timeout(CLOSE_MAX, forward).await.ok();
-        self.client.leave();
+        self.post.leave();
         // The close frame is written by the client's task.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -10,6 +10,12 @@ use crate::call::lock;
 use crate::model::call::{Command, Switch};
 
 impl Worker {
+    fn moderate(&self, action: ModAction) {
+        if let Some(client) = self.post.server() {
+            client.moderate(action);
+        }
+    }
+
     pub(super) fn execute(&mut self, command: Command, now: Instant) {
         match command {
             Command::Tiles(tiles) => {
@@ -25,19 +31,23 @@ impl Worker {
                     link.set_volume(volume.clamp(0.0, 2.0));
                 }
             }
-            Command::Lock(Switch::On) => self.client.moderate(ModAction::Lock),
-            Command::Lock(Switch::Off) => self.client.moderate(ModAction::Unlock),
-            Command::Kick(peer) => self.client.moderate(ModAction::Kick { peer }),
+            Command::Lock(Switch::On) => self.moderate(ModAction::Lock),
+            Command::Lock(Switch::Off) => self.moderate(ModAction::Unlock),
+            Command::Kick(peer) => self.moderate(ModAction::Kick { peer }),
             Command::Admit(peer) => {
-                self.client.admit(peer);
+                if let Some(client) = self.post.server() {
+                    client.admit(peer);
+                }
                 self.room.knocking.retain(|one| one.id != peer);
             }
             Command::Deny(peer) => {
-                self.client.deny(peer);
+                if let Some(client) = self.post.server() {
+                    client.deny(peer);
+                }
                 self.room.knocking.retain(|one| one.id != peer);
             }
-            Command::AskToMute(peer) if self.room.away_since.is_none() => {
-                self.client.moderate(ModAction::MuteRequest { peer });
+            Command::AskToMute(peer) if self.room.away_since.is_none() && self.post.server().is_some() => {
+                self.moderate(ModAction::MuteRequest { peer });
             }
             Command::AskToMute(peer) => {
                 for link in self.links.values().filter(|link| link.member == peer) {
@@ -68,7 +78,14 @@ impl Worker {
                 self.carry_talk();
             }
             // Before the call, after it, or the devices' business.
-            Command::Prepare(_) | Command::Dismiss | Command::Join | Command::Leave => {}
+            Command::Prepare(_)
+            | Command::PrepareLetters
+            | Command::Offer
+            | Command::Answer(_)
+            | Command::Accept(_)
+            | Command::Dismiss
+            | Command::Join
+            | Command::Leave => {}
             Command::Camera(_)
             | Command::Voice(_)
             | Command::TalkKey(_)

@@ -25,7 +25,7 @@ pub(in crate::call) struct Talk {
 
 impl Talk {
     pub(super) fn new(config: &Config) -> Self {
-        let chat = Chat::new(Author(rand::random()), &config.signaling.name);
+        let chat = Chat::new(Author(rand::random()), config.name());
         Self { chat, files: None }
     }
 

@@ -6,27 +6,20 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _, UdpSocket};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use farwheel_peer::signaling::IceServer;
 use serde_json::json;
 
-use super::{Exit, join, read_secret};
+use super::{Exit, join};
+use crate::cli::server::Server;
 
 /// Arguments of `farwheel doctor nat`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Nat {
-    /// The signalling server whose STUN is asked.
-    #[arg(long, env = "FARWHEEL_SERVER", value_name = "URL")]
-    server: String,
-    /// File with the token for the server.
-    #[arg(long, env = "FARWHEEL_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// PEM file with certificates to trust besides the system's.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    server: Server,
     /// Answer as JSON.
     #[arg(long)]
     json: bool,
@@ -159,8 +152,8 @@ fn relay_over(kind: Kind, servers: &[IceServer]) -> Option<&'static str> {
 
 pub(super) fn run(args: &Nat) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let token = args.token_file.as_deref().map(read_secret).transpose()?;
-    let servers = match runtime.block_on(join(&args.server, token, args.ca.clone())) {
+    let token = args.server.proof.token()?;
+    let servers = match runtime.block_on(join(&args.server.url, token, args.server.proof.ca.clone())) {
         Ok((servers, _)) => servers,
         Err(problem) => {
             eprintln!("farwheel: {}\n  {}", problem.what, problem.remedy);

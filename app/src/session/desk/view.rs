@@ -7,7 +7,7 @@ use farwheel_proto::age::Percentiles;
 use farwheel_proto::control::telemetry::{Fast, Slow};
 use farwheel_proto::control::{DisarmReason, Flags, Status as RobotStatus};
 
-use super::{Stay, unix_s};
+use super::Stay;
 use crate::input::select;
 use crate::model::Model;
 use crate::model::connect::{Recent, Role, Step, Target};
@@ -19,6 +19,7 @@ use crate::model::gamepad::{Device, Wizard as WizardView};
 use crate::model::stats::{Counter, Row, Sample};
 use crate::session::hands::{self, Hands};
 use crate::session::status::Stage;
+use crate::session::unix_seconds;
 use crate::session::{Status, dialogue};
 use crate::settings::{Settings, profile_key};
 
@@ -249,7 +250,7 @@ pub(super) fn refresh_gamepad(model: &mut Model, view: &hands::View, hands: &Han
 }
 
 pub(super) fn refresh_recents(model: &mut Model, settings: &Settings) {
-    let now_s = unix_s();
+    let now_s = unix_seconds();
     let recents = settings.recent.iter().map(|recent| Recent {
         target: Target {
             server: recent.server.clone(),

@@ -33,7 +33,9 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, screen: &mut Screen, cx: &mut Cx<'_>
         side_button(&mut ui, screen, Side::People);
         let chat = side_button(&mut ui, screen, Side::Chat);
         badge(&ui, chat.rect, screen.unread(cx.call));
-        if round(&mut ui, Icon::UserPlus, "Invite others", Round::Plain).clicked() {
+        // Two who met by letters are all there can be.
+        let has_link = !cx.call.link.is_empty();
+        if has_link && round(&mut ui, Icon::UserPlus, "Invite others", Round::Plain).clicked() {
             screen.invite = screen.invite.flipped();
         }
     }
@@ -63,7 +65,8 @@ fn about(ui: &mut Ui, rect: Rect, cx: &mut Cx<'_>) {
     let line = [(words.as_str(), size::BODY, Weight::Regular, p.soft)];
     paint_line(ui, pos2(left, rect.center().y + 10.0), room, &line);
     let locked = if cx.call.is_locked { ", locked" } else { "" };
-    describe(ui, rect, "about", &format!("Room {}{locked}, {words}", cx.call.room));
+    let room = if cx.call.link.is_empty() { "" } else { "Room " };
+    describe(ui, rect, "about", &format!("{room}{}{locked}, {words}", cx.call.room));
 }
 
 fn doing(ui: &mut Ui, screen: &mut Screen, cx: &mut Cx<'_>, is_wide: bool) {
@@ -263,7 +266,7 @@ fn more(ui: &mut Ui, screen: &mut Screen, cx: &mut Cx<'_>, is_wide: bool) {
             is_clicked
         };
         if !is_wide {
-            if entry(ui, Icon::UserPlus, "Invite others", "") {
+            if !cx.call.link.is_empty() && entry(ui, Icon::UserPlus, "Invite others", "") {
                 screen.invite = Shown::Yes;
             }
             let (icon, words) = match cx.call.recording {

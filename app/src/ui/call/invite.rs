@@ -1,20 +1,17 @@
 //! The link that brings others here: to copy, and as a code for a telephone's camera.
 
-use std::sync::Arc;
-
 use eframe::egui::{
-    self, Align, Align2, Area, Color32, CornerRadius, Frame, Id, Layout, Margin, Order, Rect, Sense, Stroke,
-    Ui, Vec2, pos2, vec2,
+    self, Align, Align2, Area, Frame, Id, Layout, Margin, Order, Rect, Stroke, Ui, Vec2, pos2, vec2,
 };
 use lucide_icons::Icon;
-use qrcode::{Color, EcLevel, QrCode};
 
 use super::Cx;
 use super::parts::region;
 use super::tile::{self, Face};
 use crate::model::call::Source;
+use crate::ui::code;
 use crate::ui::theme::{self, HALF, Palette, STEP, Weight, size};
-use crate::ui::widgets::{Tone, command_line, describe, icon_button};
+use crate::ui::widgets::{Tone, command_line, icon_button};
 use crate::ui::window::Shown;
 
 /// Shows the card over the call.
@@ -45,12 +42,12 @@ pub(super) fn show(ui: &Ui, shown: &mut Shown, cx: &mut Cx<'_>) {
                 ui.add_space(HALF);
                 if is_low {
                     ui.horizontal_top(|ui| {
-                        code(ui, &cx.call.link, 160.0);
+                        code::link(ui, &cx.call.link, 160.0);
                         ui.add_space(STEP);
                         ui.vertical(|ui| link(ui, cx));
                     });
                 } else {
-                    ui.vertical_centered(|ui| code(ui, &cx.call.link, 220.0));
+                    ui.vertical_centered(|ui| code::link(ui, &cx.call.link, 220.0));
                     ui.add_space(STEP);
                     link(ui, cx);
                 }
@@ -104,42 +101,8 @@ pub(super) fn alone(ui: &mut Ui, area: Rect, cx: &mut Cx<'_>) {
     ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
     if has_code {
         ui.add_space(HALF);
-        ui.vertical_centered(|ui| code(ui, &cx.call.link, 190.0));
+        ui.vertical_centered(|ui| code::link(ui, &cx.call.link, 190.0));
         ui.add_space(HALF);
     }
     command_line(&mut ui, &cx.call.link);
-}
-
-/// Paints a link as a code for a camera: dark on light in both themes, as some readers take nothing else.
-fn code(ui: &mut Ui, link: &str, most: f32) {
-    let Some(modules) = modules(ui, link) else { return };
-    let count = modules.len().isqrt();
-    // Four modules of quiet around it: ISO/IEC 18004, 9.1. Whole pixels, so that no edge is blurred.
-    let pixels = ui.ctx().pixels_per_point();
-    let pitch = (most * pixels / (count + 8) as f32).floor().max(1.0) / pixels;
-    let (rect, _) = ui.allocate_exact_size(Vec2::splat(pitch * (count + 8) as f32), Sense::hover());
-    describe(ui, rect, "code", "QR code of the link");
-    let on_pixel = |at: f32| (at * pixels).round() / pixels;
-    let ground = Rect::from_min_size(pos2(on_pixel(rect.left()), on_pixel(rect.top())), rect.size());
-    ui.painter().rect_filled(ground, CornerRadius::same(10), Color32::WHITE);
-    let start = ground.min + Vec2::splat(4.0 * pitch);
-    for (index, is_dark) in modules.iter().enumerate() {
-        if *is_dark {
-            let at = start + vec2((index % count) as f32, (index / count) as f32) * pitch;
-            ui.painter().rect_filled(Rect::from_min_size(at, Vec2::splat(pitch)), 0.0, Color32::BLACK);
-        }
-    }
-}
-
-/// The modules of the code, row by row; kept, as finding the best mask takes a while.
-fn modules(ui: &Ui, link: &str) -> Option<Arc<Vec<bool>>> {
-    let id = Id::unique("the code of a link").with(link);
-    if let Some(known) = ui.data(|data| data.get_temp::<Arc<Vec<bool>>>(id)) {
-        return Some(known);
-    }
-    let code = QrCode::with_error_correction_level(link, EcLevel::M).ok()?;
-    let modules =
-        Arc::new(code.to_colors().into_iter().map(|color| color == Color::Dark).collect::<Vec<_>>());
-    ui.data_mut(|data| data.insert_temp(id, Arc::clone(&modules)));
-    Some(modules)
 }

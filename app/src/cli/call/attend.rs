@@ -1,0 +1,235 @@
+//! A call without a window: what is said of it, and what is done in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use farwheel_peer::signaling::PeerId;
+
+use super::{Knocks, Part};
+use crate::call::{self, Devices, Session, Stage};
+use crate::cli::signals::Stop;
+use crate::cli::{Exit, stats};
+use crate::model::call::{self as model, Command, Link, Own, Progress, Server};
+use crate::model::connect::Problem;
+
+/// Says on stderr what happens in the call, and does what the arguments say.
+pub(in crate::cli) struct Attendant<'a> {
+    args: &'a Part,
+    knocks: Option<Knocks>,
+    locks: bool,
+    /// What is said on joining.
+    greeting: &'static str,
+    session: &'a Session,
+    start: Instant,
+    /// Processor time when the figures began to count.
+    cpu: Option<Duration>,
+    counted_from: Option<Instant>,
+    said: BTreeMap<PeerId, (String, &'static str)>,
+    /// Those who knocked and have their answer.
+    answered: BTreeSet<PeerId>,
+    /// Lines of the chat and files that were told of.
+    lines: usize,
+    files: BTreeMap<u64, &'static str>,
+    has_spoken: bool,
+    /// How each device was last.
+    devices: [String; 3],
+    is_in: bool,
+    is_away: bool,
+    is_locked: bool,
+}
+
+impl<'a> Attendant<'a> {
+    pub(in crate::cli) fn new(args: &'a Part, session: &'a Session) -> Self {
+        Self {
+            args,
+            knocks: None,
+            locks: false,
+            greeting: "In the call",
+            session,
+            start: Instant::now(),
+            cpu: None,
+            counted_from: None,
+            said: BTreeMap::new(),
+            answered: BTreeSet::new(),
+            is_in: false,
+            lines: 0,
+            files: BTreeMap::new(),
+            has_spoken: false,
+            devices: Default::default(),
+            is_away: false,
+            is_locked: false,
+        }
+    }
+
+    /// In a room, with what a moderator does there.
+    pub(super) fn in_room(self, knocks: Option<Knocks>, locks: bool) -> Self {
+        Self { knocks, locks, greeting: "In the room", ..self }
+    }
+
+    /// Writes the figures where they are wanted.
+    pub(in crate::cli) fn report(&self, devices: &Devices) -> anyhow::Result<()> {
+        let Some(path) = &self.args.report else { return Ok(()) };
+        let spent = call::report::cpu().zip(self.cpu).map(|(now, then)| now.saturating_sub(then));
+        let lasted = self.counted_from.map_or(Duration::ZERO, |from| from.elapsed());
+        stats::write(&call::report::report(self.session, devices, lasted, spent), path)
+    }
+
+    fn say(&self, line: &str) {
+        eprintln!("{:7.2} s  {line}", self.start.elapsed().as_secs_f32());
+    }
+
+    pub(in crate::cli) fn attend(&mut self, stop: &Stop) -> Exit {
+        let mut stage = Stage::Joining;
+        loop {
+            let now = self.session.stage();
+            if now != stage {
+                match &now {
+                    Stage::Joining => {}
+                    Stage::Unreachable(problem) => self.say(&format!("{} Trying again", problem.what)),
+                    Stage::Waiting => self.say("Waiting to be let in"),
+                    // Whoever carries letters has them by now.
+                    Stage::Letter { .. } => {}
+                    Stage::In => self.enter(),
+                    Stage::Over(words) => {
+                        self.say(words);
+                        return Exit::Done;
+                    }
+                    Stage::Ended(problem) => return fail(problem),
+                }
+                stage = now;
+            }
+            for notice in self.session.take_notices() {
+                eprintln!("           {}", notice.text);
+            }
+            if self.is_in {
+                self.follow();
+            }
+            if stop.is_asked() || self.args.lasts().is_some_and(|lasts| self.start.elapsed() >= lasts) {
+                self.say("Leaving");
+                return if self.is_in { Exit::Done } else { Exit::Unreachable };
+            }
+            std::thread::park_timeout(LOOK);
+        }
+    }
+
+    fn enter(&mut self) {
+        if std::mem::replace(&mut self.is_in, true) {
+            return;
+        }
+        self.say(self.greeting);
+        if self.locks {
+            self.session.execute(Command::Lock(crate::model::call::Switch::On));
+        }
+    }
+
+    fn follow(&mut self) {
+        let view = self.session.view();
+        if self.counted_from.is_none() && self.start.elapsed().as_secs_f64() >= self.args.left_out {
+            self.counted_from = Some(Instant::now());
+            self.cpu = call::report::cpu();
+        }
+        if view.is_locked != self.is_locked {
+            self.is_locked = view.is_locked;
+            self.say(if view.is_locked { "The room is locked" } else { "The room is open" });
+        }
+        let is_away = view.server != Server::Here;
+        if is_away != self.is_away {
+            self.is_away = is_away;
+            self.say(if is_away { "The server is gone; the call goes on" } else { "The server is back" });
+        }
+        for (id, name) in &view.knocking {
+            let Some(knocks) = self.knocks.filter(|_| self.answered.insert(*id)) else { continue };
+            let (command, word) = match knocks {
+                Knocks::Admit => (Command::Admit(*id), "Letting in"),
+                Knocks::Deny => (Command::Deny(*id), "Turning away"),
+            };
+            self.say(&format!("{word} {name}"));
+            self.session.execute(command);
+        }
+        self.follow_talk(&view);
+        self.follow_devices(&view.own);
+        let mut said = BTreeMap::new();
+        for member in &view.members {
+            let how = match member.link {
+                Link::Connecting => continue,
+                Link::Connected { .. } => "is here",
+                Link::Reconnecting(_) => "is being sought",
+            };
+            let before = self.said.remove(&member.id);
+            if before.as_ref().is_none_or(|(_, before)| *before != how) {
+                self.say(&format!("{} {how}", member.name));
+            }
+            said.insert(member.id, (member.name.clone(), how));
+        }
+        for (_, (name, _)) in std::mem::replace(&mut self.said, said) {
+            // Somebody whose id has changed is among those who are here.
+            if !self.said.values().any(|(other, _)| *other == name) {
+                self.say(&format!("{name} has left"));
+            }
+        }
+    }
+
+    /// Tells which devices are used, and why one is not.
+    fn follow_devices(&mut self, own: &Own) {
+        let devices = [("Camera", &own.camera), ("Microphone", &own.microphone), ("Speaker", &own.speaker)];
+        for (at, (kind, device)) in devices.into_iter().enumerate() {
+            let name = device.used.and_then(|used| device.names.get(used));
+            let how = match (name, &device.problem) {
+                (Some(name), None) => format!("{kind}: {name}"),
+                (Some(name), Some(problem)) => format!("{kind}: {name}, since {problem}"),
+                (None, Some(problem)) => format!("{kind}: none, {problem}"),
+                (None, None) => String::new(),
+            };
+            if self.devices[at] != how {
+                if !how.is_empty() {
+                    self.say(&how);
+                }
+                self.devices[at] = how;
+            }
+        }
+    }
+
+    /// Tells of what is written and sent, and writes and sends what the arguments say.
+    fn follow_talk(&mut self, view: &model::Call) {
+        let is_somebody_here =
+            view.members.iter().any(|member| matches!(member.link, Link::Connected { .. }));
+        if is_somebody_here && !std::mem::replace(&mut self.has_spoken, true) {
+            if let Some(text) = &self.args.say {
+                self.session.execute(Command::Say(text.clone()));
+            }
+            if let Some(path) = &self.args.send {
+                self.session.execute(Command::SendFile(path.clone()));
+            }
+        }
+        for line in view.chat.get(self.lines..).unwrap_or_default() {
+            let from = line.from.as_deref().unwrap_or("you");
+            self.say(&format!("{from}: {}", line.text));
+        }
+        self.lines = view.chat.len();
+        for file in &view.files {
+            let how = match &file.progress {
+                Progress::Offered => "is offered",
+                Progress::Running(..) => "is on its way",
+                Progress::Paused(_) => "waits for the link",
+                Progress::Done(_) => "is there",
+                Progress::Failed(_) => "has failed",
+            };
+            if self.files.insert(file.id, how) != Some(how) {
+                self.say(&format!("{} {how}", file.name));
+            }
+        }
+    }
+}
+
+/// Says why there is no call.
+pub(in crate::cli) fn fail(problem: &Problem) -> Exit {
+    let code = problem.code.as_deref();
+    let shown = code.map(|code| format!(" ({code})")).unwrap_or_default();
+    eprintln!("farwheel: {}{shown}\n  {}", problem.what, problem.remedy);
+    match code {
+        Some("bad_address" | "bad_certificates") => Exit::Usage,
+        _ => Exit::Refused,
+    }
+}
+
+const LOOK: Duration = Duration::from_millis(20);
