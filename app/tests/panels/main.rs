@@ -6,7 +6,6 @@ mod calls;
 #[path = "../../examples/gallery/canned.rs"]
 mod canned;
 mod controls;
-mod letters;
 mod lobby;
 mod pair;
 mod shader;
@@ -97,13 +96,6 @@ fn other_pages_look_as_designed() {
         ],
         Theme::Dark,
     );
-}
-
-#[test]
-fn the_page_of_two_looks_as_designed() {
-    check(&["pair", "pair-waiting", "pair-offer", "pair-reading", "pair-together"], Theme::Dark);
-    check(&["prejoin-letters", "prejoin-offer", "prejoin-reading", "prejoin-answer"], Theme::Dark);
-    check(&["pair-offer"], Theme::Light);
 }
 
 #[test]

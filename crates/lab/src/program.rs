@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,11 @@ impl Program {
     /// # Panics
     /// When it cannot be started.
     pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null());
+        Self::start_lines(command)
+    }
+
+    fn start_lines(mut command: Command) -> Self {
         command.stdout(Stdio::piped());
         let mut program = Self::start_piped(command);
         let out = program.child.stdout.take().expect("its output is piped");
@@ -37,19 +42,27 @@ impl Program {
     /// # Panics
     /// When it cannot be started.
     pub fn start_with_output(mut command: Command) -> (Self, ChildStdout) {
-        command.stdout(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut program = Self::start_piped(command);
         let out = program.child.stdout.take().expect("its output is piped");
         (program, out)
     }
 
+    /// Starts it with an input to write to; both outputs are read as lines.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with_input(mut command: Command) -> (Self, ChildStdin) {
+        command.stdin(Stdio::piped());
+        let mut program = Self::start_lines(command);
+        let input = program.child.stdin.take().expect("its input is piped");
+        (program, input)
+    }
+
     fn start_piped(mut command: Command) -> Self {
         let name = format!("{command:?}");
-        let mut child = command
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut child =
+            command.stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
         let (send, lines) = channel();
         read_lines(child.stderr.take().expect("its errors are piped"), send);
         Self { child, name, patience: PATIENCE, lines, said: Vec::new() }

@@ -43,12 +43,12 @@ fn chromium_shows_the_robots_video_and_drives_its_car() {
 }
 
 /// A network for the test alone, where this process may make one: Chromium gathers no candidates on loopback.
-struct Network {
+pub(crate) struct Network {
     namespace: Option<Namespace>,
 }
 
 impl Network {
-    fn own() -> Self {
+    pub(crate) fn own() -> Self {
         let name = format!("farwheel-browser-{}", std::process::id());
         // Without the right to make one, an interface of the machine's own has to do; the script says if none does.
         let namespace = Namespace::create(&name).ok();
@@ -66,7 +66,7 @@ impl Network {
         Self { namespace }
     }
 
-    fn command(&self, program: &Path) -> Command {
+    pub(crate) fn command(&self, program: &Path) -> Command {
         match &self.namespace {
             None => Command::new(program),
             Some(namespace) => namespace.command(program),

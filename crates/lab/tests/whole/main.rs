@@ -6,5 +6,7 @@ mod app;
 mod browser;
 mod call;
 mod link;
+mod manual;
 mod nat;
+mod pair;
 mod two_paths;
