@@ -37,7 +37,7 @@ pub(crate) fn binaries(profile: Profile) -> Result<Binaries> {
 }
 
 impl Profile {
-    fn option(self) -> Option<&'static str> {
+    pub(crate) fn option(self) -> Option<&'static str> {
         match self {
             Self::Dev => None,
             Self::Release => Some("--release"),
