@@ -37,6 +37,7 @@ pub(crate) fn binaries(profile: Profile) -> Result<Binaries> {
 }
 
 impl Profile {
+    /// What cargo calls it.
     pub(crate) fn option(self) -> Option<&'static str> {
         match self {
             Self::Dev => None,
@@ -44,7 +45,8 @@ impl Profile {
         }
     }
 
-    fn folder(self) -> Result<PathBuf> {
+    /// Where cargo puts what it builds.
+    pub(crate) fn folder(self) -> Result<PathBuf> {
         let name = match self {
             Self::Dev => "debug",
             Self::Release => "release",
