@@ -167,10 +167,13 @@ fn preview(ui: &mut Ui, own: &Own, model: &Model, pictures: Pictures<'_>, out: &
     }
 }
 
-fn over(ui: &Ui, at: egui::Pos2, icon: Icon, name: &str, look: Round) -> bool {
+/// A round button over the picture: dark in both themes, as the picture does not know which one is in force.
+fn over(ui: &mut Ui, at: egui::Pos2, icon: Icon, name: &str, look: Round) -> bool {
     let rect = square(at, 48.0);
-    let response = ui.interact(rect, ui.scope_id().with(("over", at.x as i32)), Sense::click());
-    round_at(ui, rect, &response, icon, name, look);
+    let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(rect).id_salt(("over", at.x as i32)));
+    ui.visuals_mut().dark_mode = true;
+    let response = ui.interact(rect, ui.scope_id().with("button"), Sense::click());
+    round_at(&ui, rect, &response, icon, name, look);
     response.on_hover_text(name).on_hover_cursor(egui::CursorIcon::PointingHand).clicked()
 }
 
