@@ -41,12 +41,14 @@ const SCREEN: [(u32, u32, u32); 5] =
 
 const CAMERA_FPS_MAX: u32 = 30;
 const SCREEN_FPS_MAX: u32 = 15;
+/// No encoder takes a shorter side (`media::encode`).
+const SIDE_MIN: u32 = 16;
 /// With little to spend: a third of the pictures costs half the data.
 const LOW_FPS_MAX: u32 = 10;
 /// With little to spend: 113 MB an hour.
 const LOW_ENOUGH: Bitrate = Bitrate::from_kbps(250);
 
-/// The rungs of a source, from the smallest to the source's own size.
+/// The rungs of a source, from the smallest that can be encoded to the source's own size; there is at least that.
 pub(super) fn rungs(source: Source, thrift: Thrift) -> Vec<Rung> {
     let (table, fps_max) = match source.kind {
         Kind::Camera => (&CAMERA[..], CAMERA_FPS_MAX),
@@ -60,13 +62,25 @@ pub(super) fn rungs(source: Source, thrift: Thrift) -> Vec<Rung> {
         if rungs.last().is_some_and(|rung| rung.size == size) {
             break;
         }
+        // A strip of the screen would be too flat.
+        if size.width.min(size.height) < SIDE_MIN && size != source.size {
+            continue;
+        }
         let (least, enough) = (Bitrate::from_kbps(*least), Bitrate::from_kbps(*enough));
         match thrift {
             Thrift::Free => rungs.push(Rung { size, fps, least, enough }),
             // Larger ones are not to be had for that.
-            Thrift::Low if least > LOW_ENOUGH => break,
+            Thrift::Low if least > LOW_ENOUGH && !rungs.is_empty() => break,
             Thrift::Low => rungs.push(Rung { size, fps, least, enough: enough.min(LOW_ENOUGH) }),
         }
+    }
+    if rungs.is_empty() {
+        let enough = match thrift {
+            Thrift::Free => table[table.len() - 1].2,
+            Thrift::Low => LOW_ENOUGH.as_kbps(),
+        };
+        let (least, enough) = (Bitrate::from_kbps(0), Bitrate::from_kbps(enough));
+        rungs.push(Rung { size: source.size, fps, least, enough });
     }
     rungs
 }

@@ -37,6 +37,27 @@ impl Case {
 }
 
 #[test]
+fn a_strip_is_never_made_too_flat_for_an_encoder() {
+    for (size, want) in [
+        (Size::new(1920, 40), 20),
+        (Size::new(40, 1920), 1080),
+        (Size::new(4000, 20), 20),
+        (Size::new(1920, 8), 8),
+    ] {
+        for thrift in [Thrift::Free, Thrift::Low] {
+            let mut case = Case::new(Source { kind: Kind::Screen, size, fps: 15 });
+            case.layers.set_thrift(thrift);
+            case.want(1, (64, 64), 5000);
+            case.pass(0);
+            let encoding = case.layers.encodings().into_iter().flatten().next().expect("there is one");
+            let short = encoding.size.width.min(encoding.size.height);
+            assert!(short >= 16 || encoding.size == size, "{size}: {}", encoding.size);
+            assert_eq!(encoding.size.height, want, "{size} {thrift:?}");
+        }
+    }
+}
+
+#[test]
 fn each_receiver_gets_what_its_tile_and_its_link_allow() {
     for (tile, kbps, want) in [
         ((1280, 720), 5000, Some((720, 2800))),
