@@ -302,14 +302,6 @@ impl Files {
         self.outputs.pop_front()
     }
 
-    /// Whether nothing is under way any more.
-    pub fn is_idle(&self, now: Instant) -> bool {
-        let is_over = |progress| matches!(progress, Progress::Done | Progress::Ended(_));
-        self.opening.is_empty()
-            && self.outbox.files(now).all(|file| is_over(file.progress))
-            && self.inbox.files(now).all(|file| is_over(file.progress))
-    }
-
     /// The list as shown, oldest first; `name` gives the name of a peer.
     pub fn view(&self, now: Instant, name: impl Fn(PeerId) -> String) -> Vec<model::File> {
         let sent: BTreeMap<u64, _> = self.outbox.files(now).map(|file| (file.key, file)).collect();
@@ -400,9 +392,6 @@ fn in_words(progress: Progress, end: Option<&Result<PathBuf, String>>) -> model:
         (Progress::Ended(reason), Some(Ok(_)) | None) => model::Progress::Failed(reason.to_string()),
     }
 }
-
-/// The most that is under way for one peer, for the owner to know what room is of use.
-pub const ROOM_BYTES: usize = file::WINDOW as usize;
 
 #[cfg(test)]
 mod tests;

@@ -101,8 +101,8 @@ pub enum Done {
 /// The thread, joined on drop. What is not complete then is removed.
 #[derive(Debug)]
 pub(super) struct Disk {
-    // No bound of its own: writes are bounded by `file::WINDOW` for each file that the user took, reads by the room of
-    // the peers' channels, and everything else by `file::FILES_MAX`.
+    // No bound of its own: writes are bounded by twice `file::WINDOW` for each file that the user took, reads by the room
+    // of the peers' channels, and everything else by `file::FILES_MAX`.
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }

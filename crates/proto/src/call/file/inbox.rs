@@ -20,13 +20,15 @@ use crate::signaling::PeerId;
 /// | `Running` | piece at its place | written; `Ack` when it is |
 /// | `Running` | all written and the hash known | `Checking` |
 /// | `Running` | link cut | `Paused` |
-/// | `Running`, `Paused` | offered again | `Running`; asks for the rest |
+/// | `Running`, `Paused` | offered again | `Running`; asks for the rest, once no more than [`WINDOW`] is unwritten |
+/// | none | offered, larger than allowed | refused, not remembered |
 /// | `Checking` | hash is right / wrong | `Done` / `Ended` |
 /// | `Done`, `Ended` | offered again | the same; told again |
 #[derive(Clone, Debug)]
 pub struct Inbox {
     limit: u64,
-    // Full at FILES_MAX: the oldest that is over leaves; if none is over, offers are refused.
+    // Full at FILES_MAX: the oldest that is over leaves, of the same sender if it has one; if none is over, offers are
+    // refused.
     files: BTreeMap<u64, File>,
     next_key: u64,
     // Some for each input; the owner drains both after every one.
@@ -43,6 +45,7 @@ struct File {
     sha256: Option<Bytes32>,
     received: u64,
     written: u64,
+    /// The last acknowledgement.
     told: u64,
     state: State,
     rate: Rate,
@@ -53,6 +56,8 @@ enum State {
     Offered,
     Running,
     Paused,
+    /// Offered again, and asked for once more is written.
+    Resuming,
     Checking,
     Done,
     Ended(Reason),
@@ -178,7 +183,9 @@ impl Inbox {
             return;
         }
         let end = chunk.offset + chunk.data.len() as u64;
-        let is_ahead = end > file.told.saturating_add(WINDOW);
+        // A window past what it was asked for, which is at most a window past what is written: whatever the sender says,
+        // no more than that waits for the disk.
+        let is_ahead = end > file.written.saturating_add(2 * WINDOW);
         if chunk.offset != file.received || end > file.size || is_ahead {
             self.end(key, Reason::Damaged, Tell::Sender);
             return;
@@ -191,9 +198,10 @@ impl Inbox {
     pub fn handle_written(&mut self, key: u64, bytes: u64, now: Instant) {
         let Some(file) = self.files.get_mut(&key) else { return };
         file.written = (file.written + bytes).min(file.received);
-        if file.state != State::Running {
-            return;
+        if file.state == State::Resuming {
+            self.resume(key, now);
         }
+        let Some(file) = self.files.get_mut(&key).filter(|file| file.state == State::Running) else { return };
         file.rate.handle(file.written, now);
         if file.written.saturating_sub(file.told) >= ACK_EVERY || file.written == file.size {
             file.told = file.written;
@@ -216,14 +224,22 @@ impl Inbox {
                 self.messages.push_back((file.peer, Message::Got { file: file.id }));
             }
             (State::Checking, Err(reason)) => self.end(key, reason, Tell::Sender),
-            (State::Offered | State::Running | State::Paused | State::Done | State::Ended(_), _) => {}
+            (
+                State::Offered
+                | State::Running
+                | State::Paused
+                | State::Resuming
+                | State::Done
+                | State::Ended(_),
+                _,
+            ) => {}
         }
     }
 
     /// A link is cut.
     pub fn handle_down(&mut self, peer: PeerId) {
         for file in self.files.values_mut().filter(|file| file.peer == peer) {
-            if file.state == State::Running {
+            if matches!(file.state, State::Running | State::Resuming) {
                 file.state = State::Paused;
             }
         }
@@ -270,7 +286,7 @@ impl Inbox {
                 State::Running | State::Checking => {
                     Progress::Running { bytes: file.written, rate: file.rate.get(now) }
                 }
-                State::Paused => Progress::Paused { bytes: file.written },
+                State::Paused | State::Resuming => Progress::Paused { bytes: file.written },
                 State::Done => Progress::Done,
                 State::Ended(reason) => Progress::Ended(reason),
             },
@@ -285,15 +301,12 @@ impl Inbox {
         let Some(key) = self.find(from, id) else { return self.handle_new_offer(from, id, name, size) };
         let file = self.files.get_mut(&key)?;
         let answer = match file.state {
-            State::Running | State::Paused if file.size == size => {
-                file.state = State::Running;
-                // The sender takes what it is asked for as the state of things.
-                file.told = file.received;
-                file.rate.clear();
-                file.rate.handle(file.written, now);
-                Message::Take { file: id, offset: file.received }
+            State::Running | State::Paused | State::Resuming if file.size == size => {
+                file.state = State::Resuming;
+                self.resume(key, now);
+                return None;
             }
-            State::Running | State::Paused => {
+            State::Running | State::Paused | State::Resuming => {
                 self.end(key, Reason::Unreadable, Tell::Sender);
                 return None;
             }
@@ -305,19 +318,36 @@ impl Inbox {
         None
     }
 
-    fn handle_new_offer(&mut self, from: PeerId, id: FileId, name: &str, size: u64) -> Option<u64> {
-        let open = self.files.values().filter(|file| file.peer == from && !file.is_over()).count();
-        let mut is_full = open >= OFFERS_MAX;
-        if self.files.len() == FILES_MAX {
-            match self.files.iter().find(|(_, file)| file.is_over()).map(|(key, _)| *key) {
-                Some(over) => drop(self.files.remove(&over)),
-                None => is_full = true,
-            }
+    /// Asks for the rest of a file, if the disk has kept up.
+    fn resume(&mut self, key: u64, now: Instant) {
+        let Some(file) = self.files.get_mut(&key) else { return };
+        if file.received - file.written <= WINDOW {
+            file.state = State::Running;
+            file.rate.clear();
+            file.rate.handle(file.written, now);
+            self.messages.push_back((file.peer, Message::Take { file: file.id, offset: file.received }));
         }
-        if is_full {
-            let stop = Message::Stop { file: id, from: End::Receiver, reason: Reason::TooMany };
-            self.messages.push_back((from, stop));
-            return None;
+    }
+
+    fn handle_new_offer(&mut self, from: PeerId, id: FileId, name: &str, size: u64) -> Option<u64> {
+        let mut refuse = |reason| {
+            self.messages.push_back((from, Message::Stop { file: id, from: End::Receiver, reason }));
+            None
+        };
+        if size > self.limit {
+            return refuse(Reason::TooLarge);
+        }
+        let open = self.files.values().filter(|file| file.peer == from && !file.is_over()).count();
+        if open >= OFFERS_MAX {
+            return refuse(Reason::TooMany);
+        }
+        if self.files.len() == FILES_MAX {
+            let over = || self.files.iter().filter(|(_, file)| file.is_over());
+            let own = over().find(|(_, file)| file.peer == from);
+            match own.or_else(|| over().next()).map(|(key, _)| *key) {
+                Some(over) => drop(self.files.remove(&over)),
+                None => return refuse(Reason::TooMany),
+            }
         }
         let key = self.next_key;
         self.next_key += 1;
@@ -329,9 +359,6 @@ impl Inbox {
             key,
             File { peer: from, id, name, size, sha256: None, received, written, told, state, rate },
         );
-        if size > self.limit {
-            self.end(key, Reason::TooLarge, Tell::Sender);
-        }
         Some(key)
     }
 
@@ -349,7 +376,7 @@ impl Inbox {
         let Some(file) = self.files.get_mut(&key) else { return };
         match file.state {
             State::Offered => {}
-            State::Running | State::Paused | State::Checking => {
+            State::Running | State::Paused | State::Resuming | State::Checking => {
                 self.actions.push_back(Action::Remove { key })
             }
             State::Done | State::Ended(_) => return,

@@ -272,6 +272,55 @@ fn a_cut_costs_nothing_but_time() {
 }
 
 #[test]
+fn offers_repeated_between_pieces_do_not_outrun_the_disk() {
+    let (mut inbox, now) = (Inbox::new(1 << 40), start());
+    let offer = Message::Offer { file: FileId(1), name: "a".into(), size: 1 << 40 };
+    let key = inbox.handle_message(SENDER, &offer, now).expect("new");
+    inbox.take(key, now);
+    let mut sent = 0;
+    for _ in 0..10 {
+        for _ in 0..WINDOW / 8192 {
+            let chunk = Chunk { file: FileId(1), offset: sent, data: vec![0; 8192].into() };
+            inbox.handle_chunk(SENDER, chunk);
+            sent += 8192;
+        }
+        inbox.handle_message(SENDER, &offer, now);
+    }
+    let writes = std::iter::from_fn(|| inbox.poll_action())
+        .filter(|action| matches!(action, Action::Write { .. }))
+        .count() as u64;
+    assert!(writes * 8192 <= 2 * WINDOW, "{} bytes wait for the disk", writes * 8192);
+}
+
+#[test]
+fn an_offer_that_comes_before_the_disk_is_ready_is_answered_when_it_is() {
+    let (mut inbox, now) = (Inbox::new(1 << 40), start());
+    let offer = Message::Offer { file: FileId(1), name: "a".into(), size: 1 << 40 };
+    let key = inbox.handle_message(SENDER, &offer, now).expect("new");
+    inbox.take(key, now);
+    let take = |offset| Some((SENDER, Message::Take { file: FileId(1), offset }));
+    assert_eq!(inbox.poll_message(), take(0));
+    let mut sent = 0;
+    for _ in 0..2 {
+        for _ in 0..WINDOW / 8192 {
+            let chunk = Chunk { file: FileId(1), offset: sent, data: vec![0; 8192].into() };
+            inbox.handle_chunk(SENDER, chunk);
+            sent += 8192;
+        }
+        inbox.handle_down(SENDER);
+        inbox.handle_message(SENDER, &offer, now);
+        if sent == WINDOW {
+            assert_eq!(inbox.poll_message(), take(WINDOW));
+        }
+    }
+    assert_eq!(inbox.poll_message(), None);
+    inbox.handle_written(key, WINDOW - 1, now);
+    assert_eq!(inbox.poll_message(), None);
+    inbox.handle_written(key, 1, now);
+    assert_eq!(inbox.poll_message(), take(2 * WINDOW));
+}
+
+#[test]
 fn a_file_that_arrives_damaged_is_not_kept() {
     let mut world = World::new(1);
     let key = world.offer(1, "a", content(100_000, 1));
@@ -294,8 +343,9 @@ fn a_refused_file_sends_no_byte_and_a_given_up_one_is_removed() {
     inbox.take(key, now);
     assert_eq!(inbox.poll_message(), None, "over is over");
     inbox.set_limit(1000);
-    inbox.handle_message(SENDER, &offer(8, 1001), now);
+    assert_eq!(inbox.handle_message(SENDER, &offer(8, 1001), now), None);
     assert_eq!(inbox.poll_message(), stop(8, Reason::TooLarge));
+    assert_eq!(inbox.files(now).count(), 1, "not remembered: such offers would crowd out the others");
     let key = inbox.handle_message(SENDER, &offer(9, 1000), now).expect("new");
     inbox.take(key, now);
     inbox.poll_message();
@@ -335,6 +385,16 @@ fn offers_and_files_remembered_are_bounded() {
         inbox.cancel(key);
     }
     assert_eq!(inbox.files(now).count(), FILES_MAX);
+    // One who offers and withdraws crowds out its own only, but for one.
+    let crowd = |inbox: &mut Inbox| {
+        for id in 0..1000 {
+            inbox.handle_message(peer(4), &offer(id), now);
+            let stop = Message::Stop { file: FileId(id), from: End::Sender, reason: Reason::Cancelled };
+            inbox.handle_message(peer(4), &stop, now);
+        }
+    };
+    crowd(&mut inbox);
+    assert_eq!(inbox.files(now).filter(|file| file.from == peer(4)).count(), 1);
     let mut out = Outbox::default();
     for id in 0..FILES_MAX as u32 {
         assert!(out.offer(FileId(id), "a", 1, &[peer(1)]).is_some());
