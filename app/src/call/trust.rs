@@ -23,6 +23,8 @@ pub struct Trusts {
 struct Peer {
     verifier: Verifier,
     result: Option<(Key, Verification)>,
+    /// The verification has failed.
+    is_broken: bool,
 }
 
 /// What became of a message.
@@ -60,7 +62,7 @@ impl Trusts {
     /// not count for this one.
     pub fn handle_up(&mut self, peer: PeerId, fingerprints: Fingerprints) -> Message {
         let (verifier, message) = Verifier::new(&self.identity, fingerprints, rand::random());
-        self.peers.insert(peer, Peer { verifier, result: None });
+        self.peers.insert(peer, Peer { verifier, result: None, is_broken: false });
         message
     }
 
@@ -73,12 +75,17 @@ impl Trusts {
         let warning = match peer.verifier.outcome() {
             None => None,
             Some(_) if was_over => None,
-            Some(Err(Failure::Mirror)) => Some(format!(
-                "{name} shows the identity of this very device: it is this one, or a copy of its key."
-            )),
-            Some(Err(failure)) => Some(format!(
-                "Somebody may sit between you and {name}: {failure}. Do not trust this connection."
-            )),
+            Some(Err(failure)) => {
+                peer.is_broken = true;
+                Some(match failure {
+                    Failure::Mirror => format!(
+                        "{name} shows the identity of this very device: it is this one, or a copy of its key."
+                    ),
+                    failure => format!(
+                        "Somebody may sit between you and {name}: {failure}. Do not trust this connection."
+                    ),
+                })
+            }
             Some(Ok(outcome)) => {
                 let met = self.store.as_ref().map(|store| store.meet(outcome.key, name, now_s));
                 let (trust, warning) = match met {
@@ -121,7 +128,17 @@ impl Trusts {
 
     /// What is shown of a member; none until both sides have said their part.
     pub fn view(&self, peer: PeerId) -> Option<Verification> {
-        Some(self.peers.get(&peer)?.result.as_ref()?.1.clone())
+        let peer = self.peers.get(&peer)?;
+        match &peer.result {
+            Some((_, verification)) => Some(verification.clone()),
+            None if peer.is_broken => Some(Verification { words: String::new(), trust: Trust::Broken }),
+            None => None,
+        }
+    }
+
+    /// The identity that a member has proved over its present connection.
+    pub fn key(&self, peer: PeerId) -> Option<Key> {
+        Some(self.peers.get(&peer)?.result.as_ref()?.0)
     }
 }
 
@@ -178,7 +195,9 @@ mod tests {
         let warnings = connect(&mut a, &mut Trusts::for_once(), prints("sha-256 bb", "sha-256 ee"));
         assert!(warnings.iter().flatten().all(|text| text.contains("may sit between")), "{warnings:?}");
         assert_eq!(warnings.iter().flatten().count(), 2);
-        assert_eq!(a.view(peer(2)), None, "no words that could be taken for good ones");
+        let broken = Some(Verification { words: String::new(), trust: Trust::Broken });
+        assert_eq!(a.view(peer(2)), broken, "no words that could be taken for good ones");
+        assert_eq!((a.verify(peer(2)), a.view(peer(2)), a.key(peer(2))), (None, broken, None));
     }
 
     #[test]

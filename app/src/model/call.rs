@@ -252,13 +252,19 @@ pub enum Trust {
     Verified,
     /// Another one than before under this name.
     Changed,
+    /// The verification has failed: somebody may sit between. There are no words.
+    Broken,
 }
 
 /// Something written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
     /// Who wrote it; `None`: this side.
     pub from: Option<String>,
+    /// Who that is, where it is there and said it itself.
+    pub author: Option<PeerId>,
+    /// Somebody else says that it was written by this name.
+    pub is_passed_on: bool,
     /// How long ago.
     pub ago: Duration,
     /// What.

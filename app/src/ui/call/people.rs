@@ -208,12 +208,18 @@ fn verification(ui: &mut Ui, member: &Member, cx: &mut Cx<'_>) {
         Trust::Known => (Icon::Shield, p.good, "The same computer as before."),
         Trust::Verified => (Icon::ShieldCheck, p.good, "Compared by you: nobody sits between."),
         Trust::Changed => (Icon::ShieldAlert, p.bad, "Another computer than before under this name!"),
+        Trust::Broken => {
+            (Icon::ShieldAlert, p.bad, "Somebody may sit between: do not trust this connection!")
+        }
     };
     ui.horizontal_top(|ui| {
         ui.label(theme::icon(icon, 17.0, ink));
         // In a column of its own, else long words widen the panel.
         ui.vertical(|ui| ui.label(theme::text(words, size::BODY, Weight::Medium, p.text)));
     });
+    if verification.trust == Trust::Broken {
+        return;
+    }
     Frame::NONE.fill(p.back).corner_radius(8).inner_margin(Margin::symmetric(12, 10)).show(ui, |ui| {
         ui.set_width(ui.available_width());
         let words = theme::text(&verification.words, size::LEAD, Weight::Bold, p.text);

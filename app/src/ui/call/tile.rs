@@ -241,7 +241,7 @@ fn label(ui: &Ui, rect: Rect, face: &Face<'_>, is_pinned: bool) {
     }
     match face.trust {
         Some(Trust::Verified) => icons.push((Icon::ShieldCheck, p.good)),
-        Some(Trust::Changed) => icons.push((Icon::ShieldAlert, p.bad)),
+        Some(Trust::Changed | Trust::Broken) => icons.push((Icon::ShieldAlert, p.bad)),
         Some(Trust::New | Trust::Known) | None => {}
     }
     let words = match face.source {
