@@ -311,6 +311,7 @@ fn chat() -> Vec<Line> {
         from: from.map(Into::into),
         ago: Duration::from_secs(ago),
         text: text.into(),
+        ..Line::default()
     };
     vec![
         line(Some("Samuel Okoye"), 640, "Good morning! The agenda is at https://example.org/agenda"),

@@ -61,7 +61,12 @@ fn call() -> Call {
         members: vec![member],
         server: Server::Here,
         knocking: vec![(PeerId::new(78), "Eve".into())],
-        chat: vec![Line { from: None, ago: Duration::ZERO, text: "meet me at noon".into() }],
+        chat: vec![Line {
+            from: None,
+            ago: Duration::ZERO,
+            text: "meet me at noon".into(),
+            ..Line::default()
+        }],
         files: vec![SharedFile {
             id: 1,
             from: None,

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use farwheel_peer::signaling::PeerId;
 use farwheel_peer::{Channel, ConnId};
 use farwheel_proto::call::Message;
-use farwheel_proto::call::chat::{self, Author, Chat, To};
+use farwheel_proto::call::chat::{self, Author, By, Chat, Source, To};
 use farwheel_proto::call::file::CHUNK_BYTES;
 use tokio::sync::mpsc;
 
 use super::{Config, Worker};
 use crate::call::files::{self, Files};
+use crate::call::people::People;
 use crate::model::Notice;
 use crate::model::call::Line;
 
@@ -29,12 +30,23 @@ impl Talk {
         Self { chat, files: None }
     }
 
-    pub(in crate::call) fn lines(&self) -> Vec<Line> {
+    /// What was written; who is there has the name that it goes by, whatever a line says.
+    pub(in crate::call) fn lines(&self, people: &People) -> Vec<Line> {
         let now = unix_ms();
-        let line = |(line, is_own): (&chat::Line, bool)| Line {
-            from: (!is_own).then(|| line.name.clone()),
-            ago: Duration::from_millis(now.saturating_sub(line.at_ms)),
-            text: line.text.clone(),
+        let line = |entry: chat::Entry<'_>| {
+            let (from, author) = match entry.by {
+                By::Own => (None, None),
+                By::Peer(peer) => (people.get(peer).map(|person| person.name.clone()), Some(peer)),
+                By::Name => (None, None),
+            };
+            let is_own = entry.by == By::Own;
+            Line {
+                from: from.or_else(|| (!is_own).then(|| entry.line.name.clone())),
+                author,
+                is_passed_on: entry.source == Source::Hearsay,
+                ago: Duration::from_millis(now.saturating_sub(entry.line.at_ms)),
+                text: entry.line.text.clone(),
+            }
         };
         self.chat.lines().map(line).collect()
     }
@@ -84,13 +96,19 @@ impl Worker {
 
     /// A member has another id; its connection stands.
     pub(super) fn rename_talk(&mut self, from: PeerId, to: PeerId) {
-        self.talk.chat.handle_gone(from);
+        self.talk.chat.handle_renamed(from, to);
         if let Some(files) = &mut self.talk.files {
             files.handle_renamed(from, to);
         }
-        if self.links.values().any(|link| link.member == to && link.is_up()) {
-            self.talk.chat.handle_up(to);
-            if let Some(files) = &mut self.talk.files {
+        self.carry_talk();
+    }
+
+    /// Somebody who was here before is back, with another id and another connection.
+    pub(super) fn resume_files(&mut self, from: PeerId, to: PeerId) {
+        let is_up = self.links.values().any(|link| link.member == to && link.is_up());
+        if let Some(files) = &mut self.talk.files {
+            files.handle_renamed(from, to);
+            if is_up {
                 files.handle_up(to);
             }
         }

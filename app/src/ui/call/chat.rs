@@ -462,7 +462,12 @@ mod tests {
     use super::*;
 
     fn line(from: Option<&str>, ago_s: u64) -> Line {
-        Line { from: from.map(Into::into), ago: Duration::from_secs(ago_s), text: "x".into() }
+        Line {
+            from: from.map(Into::into),
+            ago: Duration::from_secs(ago_s),
+            text: "x".into(),
+            ..Line::default()
+        }
     }
 
     fn file(from: Option<&str>, ago_s: u64, progress: Progress) -> File {

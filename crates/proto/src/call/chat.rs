@@ -22,8 +22,11 @@ pub const TEXT_CHARS_MAX: usize = 4000;
 pub const LINES_MAX: usize = 1000;
 /// Bytes of text held; the oldest leave.
 pub const BYTES_MAX: usize = 1 << 20;
-/// A message with old lines is closed when it has this many bytes of text: the size that every data channel carries.
-const MESSAGE_BYTES: usize = 12 * 1024;
+/// Bytes of JSON for lines in one message: with what stands around them it has less than 16 KiB, which every data channel
+/// carries.
+const MESSAGE_BYTES: usize = 15 * 1024;
+/// Runs in one [`Have`], of at most 63 bytes each; the newest are told, so that older lines may come twice.
+const RUNS_MAX: usize = 200;
 /// Nobody is further ahead than a full history of lines that did not arrive here.
 const TURN_AHEAD_MAX: u32 = 10 * LINES_MAX as u32;
 
@@ -38,10 +41,12 @@ pub struct Chat {
     lines: BTreeMap<Place, Held>,
     places: BTreeMap<(Author, u32), Place>,
     bytes: usize,
-    authors: BTreeMap<PeerId, Author>,
+    // What each peer said to be, in the order in which they said so. One for each.
+    authors: Vec<(PeerId, Author)>,
     /// Who may still ask for lines: once for each time that its link came up.
     owed: BTreeSet<PeerId>,
     unread: usize,
+    version: u64,
     // One for each answer that is due; the owner drains it after every input.
     outbox: VecDeque<(To, Message)>,
 }
@@ -66,7 +71,7 @@ struct Held {
 
 /// Who vouches for a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
+pub enum Source {
     /// Its author, over a link of its own.
     Author,
     /// Somebody who says that the author wrote it.
@@ -82,6 +87,31 @@ pub enum Refused {
     /// It has too many characters.
     #[error("the text has {0} characters, at most {TEXT_CHARS_MAX} are allowed")]
     TooLong(usize),
+    /// It does not fit into a message.
+    #[error("the text takes {0} bytes, at most {MESSAGE_BYTES} are allowed")]
+    TooLarge(usize),
+}
+
+/// A line, and who stands behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The line.
+    pub line: &'a Line,
+    /// Who vouches for it.
+    pub source: Source,
+    /// Whose it is.
+    pub by: By,
+}
+
+/// Whose a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// This side's.
+    Own,
+    /// Of somebody who is there.
+    Peer(PeerId),
+    /// Of somebody who is not, or whom others speak for: known by the name in the line alone.
+    Name,
 }
 
 impl Chat {
@@ -95,9 +125,10 @@ impl Chat {
             lines: BTreeMap::new(),
             places: BTreeMap::new(),
             bytes: 0,
-            authors: BTreeMap::new(),
+            authors: Vec::new(),
             owed: BTreeSet::new(),
             unread: 0,
+            version: 0,
             outbox: VecDeque::new(),
         }
     }
@@ -106,7 +137,7 @@ impl Chat {
     ///
     /// # Errors
     ///
-    /// When nothing is left of it, or it is too long.
+    /// When nothing is left of it, it is too long, or it does not fit into a message.
     pub fn say(&mut self, text: &str, at_ms: u64) -> Result<(), Refused> {
         let chars = text.trim().chars().count();
         if chars > TEXT_CHARS_MAX {
@@ -116,9 +147,12 @@ impl Chat {
         if text.is_empty() {
             return Err(Refused::Empty);
         }
-        self.number += 1;
-        let turn = self.turn.saturating_add(1);
-        let line = Line { author: self.own, number: self.number, turn, name: self.name.clone(), at_ms, text };
+        let (number, turn) = (self.number + 1, self.turn.saturating_add(1));
+        let line = Line { author: self.own, number, turn, name: self.name.clone(), at_ms, text };
+        if line.json_bytes() > MESSAGE_BYTES {
+            return Err(Refused::TooLarge(line.json_bytes()));
+        }
+        self.number = number;
         self.hold(line.clone(), Source::Author);
         self.outbox.push_back((To::All, Message::Say(line)));
         Ok(())
@@ -137,21 +171,28 @@ impl Chat {
                 _ => runs.push(Run { author, first: number, last: number }),
             }
         }
+        self.keep_newest(&mut have, &mut heard);
         self.owed.insert(peer);
         self.outbox.push_back((To::One(peer), Message::Have(Have { author: self.own, have, heard })));
     }
 
     /// A peer left for good: somebody who comes back under another id can go on as the same author.
     pub fn handle_gone(&mut self, peer: PeerId) {
-        self.authors.remove(&peer);
+        self.authors.retain(|(known, _)| *known != peer);
+        self.version += 1;
         self.owed.remove(&peer);
     }
 
     /// A peer has another id now; its link stands.
     pub fn handle_renamed(&mut self, old: PeerId, new: PeerId) {
-        if let Some(author) = self.authors.remove(&old) {
-            self.authors.insert(new, author);
+        // What was said under the new id over another connection is over with that.
+        if self.authors.iter().any(|(known, _)| *known == old) {
+            self.authors.retain(|(known, _)| *known != new);
         }
+        for (known, _) in self.authors.iter_mut().filter(|(known, _)| *known == old) {
+            *known = new;
+        }
+        self.version += 1;
         if self.owed.remove(&old) {
             self.owed.insert(new);
         }
@@ -160,6 +201,8 @@ impl Chat {
     /// Takes a message of a peer; gives how many lines are new. What is not allowed is left out.
     pub fn handle_message(&mut self, from: PeerId, message: Message) -> usize {
         match message {
+            // Nobody says what somebody else wrote: that is for `Lines`.
+            Message::Say(line) if !self.authors.contains(&(from, line.author)) => 0,
             Message::Say(line) => {
                 let new = self.handle_line(from, line);
                 self.unread += new;
@@ -181,9 +224,21 @@ impl Chat {
         self.outbox.pop_front()
     }
 
-    /// All lines in their order, oldest first; with each whether it is the own one.
-    pub fn lines(&self) -> impl DoubleEndedIterator<Item = (&Line, bool)> {
-        self.lines.values().map(|held| (&held.line, held.line.author == self.own))
+    /// All lines in their order, oldest first.
+    pub fn lines(&self) -> impl DoubleEndedIterator<Item = Entry<'_>> {
+        self.lines.values().map(|held| {
+            let by = match (held.source, self.peer(held.line.author)) {
+                (Source::Author, _) if held.line.author == self.own => By::Own,
+                (Source::Author, Some(peer)) => By::Peer(peer),
+                (Source::Author, None) | (Source::Hearsay, _) => By::Name,
+            };
+            Entry { line: &held.line, source: held.source, by }
+        })
+    }
+
+    /// Another number whenever [`Chat::lines`] gives something else.
+    pub const fn version(&self) -> u64 {
+        self.version
     }
 
     /// Lines said by others since [`Chat::read`]; what was said before one came does not count.
@@ -199,7 +254,8 @@ impl Chat {
     fn handle_line(&mut self, from: PeerId, line: Line) -> usize {
         let Some(line) = line.cleaned() else { return 0 };
         // Only this side knows what it wrote, and nobody can be much further than all that was said.
-        if line.author == self.own || line.turn > self.turn.saturating_add(TURN_AHEAD_MAX) {
+        let is_far = line.turn > self.turn.saturating_add(TURN_AHEAD_MAX);
+        if line.author == self.own || is_far || line.json_bytes() > MESSAGE_BYTES {
             return 0;
         }
         let source = self.source(from, line.author);
@@ -208,12 +264,12 @@ impl Chat {
         match (held.map(|held| held.source), source) {
             (None, _) => usize::from(self.hold(line, source)),
             (Some(Source::Hearsay), Source::Author) => {
-                // The author's own word replaces what others made of it.
+                // The author's own word replaces what others made of it, and is news where that was something else.
+                let is_other = held.is_some_and(|held| held.line.text != line.text);
                 if let Some(place) = place {
                     self.remove(place);
                 }
-                self.hold(line, source);
-                0
+                usize::from(self.hold(line, source) && is_other)
             }
             (Some(Source::Author | Source::Hearsay), Source::Author | Source::Hearsay) => 0,
         }
@@ -221,14 +277,20 @@ impl Chat {
 
     /// Whether the peer is the author.
     fn source(&self, from: PeerId, author: Author) -> Source {
-        if self.authors.get(&from) == Some(&author) { Source::Author } else { Source::Hearsay }
+        if self.peer(author) == Some(from) { Source::Author } else { Source::Hearsay }
     }
 
-    /// The peer says which author it is. What it said first counts, and nobody is an author that somebody else is.
+    /// Who is this author: the first of those who said so.
+    fn peer(&self, author: Author) -> Option<PeerId> {
+        self.authors.iter().find(|(_, known)| *known == author).map(|(peer, _)| *peer)
+    }
+
+    /// The peer says which author it is. What it said first counts, and nobody is an author that somebody else is; it may
+    /// be the same one by another connection, which goes on when the first one is gone.
     fn handle_author(&mut self, from: PeerId, author: Author) {
-        let is_taken = author == self.own || self.authors.values().any(|other| *other == author);
-        if !is_taken {
-            self.authors.entry(from).or_insert(author);
+        if author != self.own && self.authors.iter().all(|(known, _)| *known != from) {
+            self.authors.push((from, author));
+            self.version += 1;
         }
     }
 
@@ -237,6 +299,7 @@ impl Chat {
         let place = line.place();
         self.turn = self.turn.max(line.turn);
         self.bytes += line.bytes();
+        self.version += 1;
         self.places.insert((line.author, line.number), place);
         self.lines.insert(place, Held { line, source });
         while self.lines.len() > LINES_MAX || self.bytes > BYTES_MAX {
@@ -253,6 +316,22 @@ impl Chat {
         }
     }
 
+    /// Leaves the runs that end with the newest lines, so that a message carries them.
+    fn keep_newest(&self, have: &mut Vec<Run>, heard: &mut Vec<Run>) {
+        let turn = |run: &Run| self.places.get(&(run.author, run.last)).map_or(0, |(turn, ..)| *turn);
+        let mut turns: Vec<u32> = have.iter().chain(heard.iter()).map(turn).collect();
+        if turns.len() <= RUNS_MAX {
+            return;
+        }
+        turns.sort_unstable_by(|a, b| b.cmp(a));
+        let oldest = turns[RUNS_MAX - 1];
+        have.retain(|run| turn(run) >= oldest);
+        heard.retain(|run| turn(run) >= oldest);
+        // Several may end with the same turn.
+        have.truncate(RUNS_MAX);
+        heard.truncate(RUNS_MAX - have.len());
+    }
+
     fn send_missing(&mut self, peer: PeerId, have: &Have) {
         let (mut lines, mut bytes) = (Vec::new(), 0);
         for held in self.lines.values() {
@@ -263,11 +342,13 @@ impl Chat {
             if has {
                 continue;
             }
-            if !lines.is_empty() && bytes + held.line.bytes() > MESSAGE_BYTES {
+            // With the comma.
+            let more = held.line.json_bytes() + 1;
+            if !lines.is_empty() && bytes + more > MESSAGE_BYTES {
                 self.outbox.push_back((To::One(peer), Message::Lines { lines: std::mem::take(&mut lines) }));
                 bytes = 0;
             }
-            bytes += held.line.bytes();
+            bytes += more;
             lines.push(held.line.clone());
         }
         if !lines.is_empty() {

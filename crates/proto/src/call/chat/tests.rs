@@ -76,7 +76,7 @@ impl World {
     }
 
     fn texts(&self, who: usize) -> Vec<&str> {
-        self.chats[who].lines().map(|(line, _)| line.text.as_str()).collect()
+        self.chats[who].lines().map(|entry| entry.line.text.as_str()).collect()
     }
 }
 
@@ -147,17 +147,45 @@ fn nobody_speaks_for_another_who_is_there() {
     let old = peer(6);
     chat.handle_message(old, have(2));
     chat.handle_renamed(old, bob);
-    for (who, author) in [(eve, 2), (eve, 1), (eve, 3), (eve, 4)] {
-        chat.handle_message(who, have(author));
+    for author in [1, 2, 3, 4] {
+        chat.handle_message(eve, have(author));
     }
-    assert_eq!(chat.authors, BTreeMap::from([(bob, Author(2)), (eve, Author(3))]));
-    assert_eq!(chat.handle_message(eve, Message::Say(line(1, 1, 1, "I, Ada, owe Eve"))), 0);
-    // Eve is quicker than Bob, but Bob's own word counts.
-    assert_eq!(chat.handle_message(eve, Message::Say(line(2, 1, 1, "forged"))), 1);
-    assert_eq!(chat.handle_message(bob, Message::Say(line(2, 1, 1, "true"))), 0);
+    assert_eq!(
+        chat.authors,
+        [(bob, Author(2)), (eve, Author(2))],
+        "the first word counts, but for the own author"
+    );
+    for (author, number) in [(1, 1), (3, 1), (4, 1)] {
+        let say = Message::Say(line(author, number, 1, "I, Ada, owe Eve"));
+        assert_eq!(chat.handle_message(eve, say), 0);
+    }
+    assert_eq!(chat.lines().count(), 0);
+    // Eve is quicker than Bob, but Bob's own word counts, and is news.
+    chat.handle_message(eve, Message::Lines { lines: vec![line(2, 1, 1, "forged")] });
+    assert_eq!(
+        chat.lines().map(|entry| (entry.source, entry.by)).collect::<Vec<_>>(),
+        [(Source::Hearsay, By::Name)]
+    );
+    assert_eq!(chat.handle_message(bob, Message::Say(line(2, 1, 1, "true"))), 1);
+    assert_eq!(chat.unread(), 1);
     assert_eq!(chat.handle_message(eve, Message::Lines { lines: vec![line(2, 1, 1, "forged")] }), 0);
-    let texts: Vec<_> = chat.lines().map(|(line, _)| line.text.as_str()).collect();
-    assert_eq!(texts, ["true"]);
+    assert_eq!(chat.handle_message(eve, Message::Say(line(2, 1, 1, "forged"))), 0);
+    let seen: Vec<_> = chat.lines().map(|entry| (entry.line.text.as_str(), entry.by)).collect();
+    assert_eq!(seen, [("true", By::Peer(bob))]);
+}
+
+#[test]
+fn who_comes_back_over_another_connection_goes_on_as_the_same_author() {
+    let mut chat = Chat::new(Author(1), "Ada");
+    let (first, second) = (peer(7), peer(8));
+    chat.handle_message(first, have(2));
+    chat.handle_message(first, Message::Say(line(2, 1, 1, "a")));
+    chat.handle_message(second, have(2));
+    chat.handle_gone(first);
+    let before = chat.version();
+    assert_eq!(chat.handle_message(second, Message::Say(line(2, 2, 2, "b"))), 1);
+    assert!(chat.version() > before);
+    assert!(chat.lines().all(|entry| entry.by == By::Peer(second)));
 }
 
 #[test]
@@ -179,11 +207,12 @@ fn an_own_line_that_another_only_heard_of_is_sent_again_by_its_author() {
 fn the_history_is_bounded_and_the_newest_stay() {
     let mut chat = Chat::new(Author(1), "Ada");
     let bob = peer(7);
+    chat.handle_message(bob, have(2));
     for number in 1..=LINES_MAX as u32 + 50 {
         chat.handle_message(bob, Message::Say(line(2, number, number, "x")));
     }
     assert_eq!(chat.lines().count(), LINES_MAX);
-    assert_eq!(chat.lines().next().map(|(line, _)| line.number), Some(51));
+    assert_eq!(chat.lines().next().map(|entry| entry.line.number), Some(51));
     assert_eq!(
         chat.handle_message(bob, Message::Say(line(2, 1, 1, "old"))),
         0,
@@ -193,7 +222,7 @@ fn the_history_is_bounded_and_the_newest_stay() {
     for number in 2000..2400 {
         chat.handle_message(bob, Message::Say(line(2, number, number, &long)));
     }
-    assert!(chat.lines().map(|(line, _)| line.bytes()).sum::<usize>() <= BYTES_MAX);
+    assert!(chat.lines().map(|entry| entry.line.bytes()).sum::<usize>() <= BYTES_MAX);
     assert_eq!(chat.places.len(), chat.lines.len());
 }
 
@@ -202,14 +231,18 @@ fn what_cannot_be_shown_is_not_taken() {
     let mut chat = Chat::new(Author(1), " A\nd\u{202e}a ");
     assert_eq!(chat.say(" \n ", 0), Err(Refused::Empty));
     assert_eq!(chat.say(&"x".repeat(TEXT_CHARS_MAX + 1), 0), Err(Refused::TooLong(4001)));
+    let large = chat.say(&"\u{1f98a}".repeat(TEXT_CHARS_MAX), 0);
+    assert!(matches!(large, Err(Refused::TooLarge(16_000..))), "{large:?}");
     assert_eq!(chat.say(&"x".repeat(TEXT_CHARS_MAX), 0), Ok(()));
-    assert_eq!(chat.lines().next().map(|(line, _)| line.name.as_str()), Some("A da"));
+    assert_eq!(chat.lines().next().map(|entry| entry.line.name.as_str()), Some("A da"));
     let bob = peer(7);
+    chat.handle_message(bob, have(2));
     for bad in [
         line(2, 0, 1, "no number"),
         line(2, 1, 0, "no turn"),
         line(2, 1, 1, "\u{0}\u{202e}"),
         line(2, 1, u32::MAX, "far ahead"),
+        line(2, 1, 1, &"\u{1f98a}".repeat(TEXT_CHARS_MAX)),
     ] {
         assert_eq!(chat.handle_message(bob, Message::Say(bad.clone())), 0, "{bad:?}");
     }
@@ -219,8 +252,9 @@ fn what_cannot_be_shown_is_not_taken() {
 #[test]
 fn a_long_history_travels_in_messages_that_every_channel_carries() {
     let mut chat = Chat::new(Author(1), "Ada");
-    for at in 0..300 {
+    for at in 0..150 {
         chat.say(&"\"".repeat(400), at).expect("short");
+        chat.say("x", at).expect("short");
     }
     while chat.poll_message().is_some() {}
     chat.handle_up(peer(3));
@@ -229,13 +263,27 @@ fn a_long_history_travels_in_messages_that_every_channel_carries() {
     let mut count = 0;
     while let Some((to, message)) = chat.poll_message() {
         assert_eq!(to, To::One(peer(3)));
-        assert!(serde_json::to_vec(&message).expect("plain").len() <= 32 * 1024);
+        assert!(serde_json::to_vec(&message).expect("plain").len() < 16 * 1024 - 60);
         let Message::Lines { lines } = message else { panic!("{message:?}") };
         count += lines.len();
     }
     assert_eq!(count, 300);
     chat.handle_message(peer(3), have(2));
     assert_eq!(chat.poll_message(), None, "asked once, answered once");
+}
+
+#[test]
+fn what_one_has_is_told_in_a_message_that_every_channel_carries_with_the_newest() {
+    let mut chat = Chat::new(Author(1), "Ada");
+    let lines = (1..=900).map(|turn| line(u32::MAX - turn % 3, u32::MAX - 2000 + 2 * turn, turn, "x"));
+    chat.handle_message(peer(3), Message::Lines { lines: lines.collect() });
+    chat.handle_up(peer(3));
+    let Some((_, message)) = chat.poll_message() else { panic!("it tells") };
+    assert!(serde_json::to_vec(&message).expect("plain").len() < 16 * 1024 - 60);
+    let Message::Have(Have { have, heard, .. }) = message else { panic!("{message:?}") };
+    assert_eq!((have.len(), heard.len()), (0, RUNS_MAX));
+    let numbers: BTreeSet<u32> = heard.iter().map(|run| run.last).collect();
+    assert_eq!(numbers.first(), Some(&(u32::MAX - 2000 + 2 * 701)));
 }
 
 #[derive(Clone, Debug)]

@@ -76,6 +76,11 @@ impl Line {
         self.text.len() + self.name.len() + 64
     }
 
+    /// Bytes on the wire.
+    pub(super) fn json_bytes(&self) -> usize {
+        serde_json::to_vec(self).expect("a line has string keys only").len()
+    }
+
     /// As it may be shown; none if there is nothing to show, or it has no number or turn.
     pub(super) fn cleaned(mut self) -> Option<Self> {
         self.text = text::lines(&self.text, TEXT_CHARS_MAX);
