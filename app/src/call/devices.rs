@@ -1,5 +1,6 @@
 //! What this side shows and hears: camera, screen, microphone, speaker. They are there before a call and during one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use farwheel_media::audio;
@@ -83,6 +84,8 @@ pub struct Devices {
     own_screen: Slot,
     sound: Sound,
     state: Mutex<Inner>,
+    /// The user knows that the camera gives no pictures.
+    has_camera_failed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -121,6 +124,7 @@ impl Devices {
                 shared: None,
                 screens: Vec::new(),
             }),
+            has_camera_failed: AtomicBool::new(false),
         };
         devices.sound.set_use(lock(&devices.state).choices.voice);
         devices.look();
@@ -142,7 +146,9 @@ impl Devices {
         let sound = self.sound.status();
         let state = lock(&self.state);
         State {
-            camera: state.choices.is_camera_on && state.used.is_some(),
+            camera: state.choices.is_camera_on
+                && state.used.is_some()
+                && !matches!(self.camera.health(), Health::Failed(_)),
             microphone: state.choices.voice == Voice::On && sound.microphone.used.is_some(),
             screen: state.shared.is_some(),
             recording: state.is_recording,
@@ -216,6 +222,20 @@ impl Devices {
         let shared = lock(&self.state).shared.take()?;
         self.screen.capture(None);
         Some(format!("{shared} is not shared any more: {reason}"))
+    }
+
+    /// Says once why the camera gives no pictures.
+    pub(super) fn look_after_camera(&self) -> Option<String> {
+        match self.camera.health() {
+            Health::Failed(reason) if !self.has_camera_failed.swap(true, Ordering::Relaxed) => {
+                Some(format!("Your camera is not seen any more: {reason}"))
+            }
+            Health::Failed(_) | Health::Opening => None,
+            Health::Off | Health::Live(_) => {
+                self.has_camera_failed.store(false, Ordering::Relaxed);
+                None
+            }
+        }
     }
 
     fn share(&self, index: usize) {

@@ -212,6 +212,8 @@ struct Worker {
     camera: Option<(Camera, capture::Config)>,
     layers: Option<(Layers, Source)>,
     outputs: [Option<Output>; ENCODINGS_MAX],
+    /// The last size that no encoder takes, by encoding.
+    refused: [Option<Size>; ENCODINGS_MAX],
     /// Which encoding each receiver got last.
     served: BTreeMap<ConnId, usize>,
     /// The size that each connection was told.
@@ -236,6 +238,7 @@ impl Worker {
             camera: None,
             layers: None,
             outputs: [const { None }; ENCODINGS_MAX],
+            refused: [None; ENCODINGS_MAX],
             served: BTreeMap::new(),
             told: BTreeMap::new(),
         }
@@ -285,7 +288,8 @@ impl Worker {
         let health = match camera.status().state {
             State::Opening => Health::Opening,
             State::Live { size, .. } => Health::Live(size),
-            State::Stalled => return,
+            // What comes meanwhile is a placeholder.
+            State::Stalled => Health::Opening,
             State::Failed { error, .. } => Health::Failed(error.to_string()),
         };
         *lock(&self.shared.health) = health;
@@ -381,7 +385,12 @@ impl Worker {
             Some(output) => output,
             slot => match Encoder::open(encode::Config::default(), target) {
                 Ok(encoder) => slot.insert(Output::new(encoder)),
-                Err(error) => return tracing::warn!(%error, "encoder not opened"),
+                Err(error) => {
+                    if self.refused[number].replace(encoding.size) != Some(encoding.size) {
+                        tracing::warn!(%error, "encoder not opened");
+                    }
+                    return;
+                }
             },
         };
         if !output.is_due(encoding.fps, frame.captured_at) {
@@ -398,7 +407,10 @@ impl Worker {
             }
         }
         if let Err(error) = output.encoder.set_target(target) {
-            return tracing::warn!(%error, "encoding not changed");
+            if !std::mem::replace(&mut output.is_failing, true) {
+                tracing::warn!(%error, "encoding not changed");
+            }
+            return;
         }
         output.handle_losses(track, &members);
         if output.keys.is_due(members.len(), now) {
