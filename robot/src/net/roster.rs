@@ -118,7 +118,14 @@ mod tests {
     use super::*;
 
     fn peer(id: u128, role: Role) -> Peer {
-        Peer { id: PeerId::new(id), role, name: None, meta: serde_json::Value::Null, connected: true }
+        Peer {
+            id: PeerId::new(id),
+            role,
+            name: None,
+            meta: serde_json::Value::Null,
+            connected: true,
+            moderator: false,
+        }
     }
 
     /// Ids to which offers are due.

@@ -57,6 +57,7 @@ mod tests {
             name: name.map(Into::into),
             meta: serde_json::Value::Null,
             connected: true,
+            moderator: false,
         }
     }
 

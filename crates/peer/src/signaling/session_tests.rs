@@ -392,7 +392,14 @@ fn joined(peers: &[Peer]) -> ServerMessage {
 }
 
 fn peer(id: u128) -> Peer {
-    Peer { id: PeerId::new(id), role: Role::Robot, name: None, meta: Value::Null, connected: true }
+    Peer {
+        id: PeerId::new(id),
+        role: Role::Robot,
+        name: None,
+        meta: Value::Null,
+        connected: true,
+        moderator: false,
+    }
 }
 
 fn signal() -> ClientMessage {

@@ -117,6 +117,9 @@ pub struct Peer {
     /// connection to it may well be alive.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub connected: bool,
+    /// Whether it may moderate the room.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub moderator: bool,
 }
 
 fn yes() -> bool {
@@ -126,6 +129,11 @@ fn yes() -> bool {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 fn is_true(value: &bool) -> bool {
     *value
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// What a session may do.

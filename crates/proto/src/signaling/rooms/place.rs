@@ -504,6 +504,7 @@ impl<H: Host> Rooms<H> {
             name: session.and_then(|s| s.name.as_deref().map(Into::into)),
             meta: member.map_or(Value::Null, |m| m.meta.clone()),
             connected: session.is_some_and(super::Session::is_attached),
+            moderator: session.is_some_and(|s| s.may(Permission::Moderate)),
         }
     }
 

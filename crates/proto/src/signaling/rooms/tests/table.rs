@@ -30,9 +30,14 @@ fn the_newcomer_sees_who_is_there_and_they_see_it() {
     assert_eq!((alone.rev, alone.peers.len(), alone.policy.max), (1, 0, 8));
     let joined = w.join(driver, "car", "driver");
     let name = Some("car".to_owned());
-    let seen = Peer { id: robot.peer, role: Role::Robot, name, meta: Value::Null, connected: true };
+    let seen =
+        Peer { id: robot.peer, role: Role::Robot, name, meta: Value::Null, connected: true, moderator: true };
     assert_eq!((joined.rev, joined.peers), (2, vec![seen]));
     assert_eq!(w.one(robot.link), ServerMessage::PeerJoined { peer: joined.own, rev: 2 });
+    let guest = w.client_with(json!({"token": "viewer"}));
+    w.join(guest, "car", "viewer");
+    let ServerMessage::PeerJoined { peer, .. } = w.one(robot.link) else { panic!("the robot is told") };
+    assert!(!peer.moderator, "whose token does not say so");
 }
 
 #[test]
