@@ -165,7 +165,9 @@ impl Desk {
                 (model.prejoin, model.call) = (None, None);
                 return;
             }
-            Some(Stage::Unreachable(problem) | Stage::Ended(problem)) => {
+            // It is sought again.
+            Some(Stage::Unreachable(problem)) => Phase::Failed(problem),
+            Some(Stage::Ended(problem)) => {
                 here.session = None;
                 here.problem = Some(problem.clone());
                 Phase::Failed(problem)

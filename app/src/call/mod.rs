@@ -32,7 +32,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use farwheel_peer::signaling;
+use farwheel_peer::signaling::{self, PeerId};
 use farwheel_peer::{Bind, CandidatePolicy, IceServer};
 use farwheel_proto::call::Tile;
 use farwheel_proto::call::layers::Thrift;
@@ -294,6 +294,12 @@ impl Shared {
             slot
         });
         slot.clone()
+    }
+
+    fn forget_slots(&self, member: PeerId) {
+        let mut slots = lock(&self.slots);
+        slots.remove(&Source::Camera(member));
+        slots.remove(&Source::Screen(member));
     }
 
     fn notice(&self, notice: Notice) {

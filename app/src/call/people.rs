@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use farwheel_peer::signaling::PeerId;
-use farwheel_proto::call::{Hello, State};
+use farwheel_proto::call::State;
 use farwheel_proto::clock::ClockSync;
 
 use super::lock;
@@ -26,8 +26,10 @@ pub(super) struct People {
 pub(super) struct Person {
     /// As it says itself, or else as the server calls it.
     pub(super) name: String,
-    /// What it said of itself.
-    pub(super) hello: Option<Hello>,
+    /// It has said who it is, over the present connection.
+    pub(super) has_hello: bool,
+    /// The server says that it moderates the room.
+    pub(super) is_moderator: bool,
     /// What it sends and does.
     pub(super) state: State,
     /// How loud it is played.
@@ -42,6 +44,10 @@ pub(super) struct Person {
     pub(super) connections: u32,
     /// When it left: what it showed last ages no further.
     pub(super) left_at: Option<Instant>,
+    /// When the user was told that it records.
+    pub(super) recording_told_at: Option<Instant>,
+    /// When it last asked this side to mute itself, without the server.
+    pub(super) mute_asked_at: Option<Instant>,
     presented: [Option<Presented>; 2],
 }
 
@@ -50,7 +56,8 @@ impl Person {
         let figures = || Arc::new(Mutex::new(Figures::new(now, left_out)));
         Self {
             name,
-            hello: None,
+            has_hello: false,
+            is_moderator: false,
             state: State::default(),
             volume: 1.0,
             camera: figures(),
@@ -58,6 +65,8 @@ impl Person {
             clock: Arc::new(Mutex::new(ClockSync::new(super::epoch()))),
             connections: 0,
             left_at: None,
+            recording_told_at: None,
+            mute_asked_at: None,
             presented: [None; 2],
         }
     }
@@ -71,8 +80,8 @@ impl People {
 
     pub(super) fn go(&mut self, id: PeerId, now: Instant) -> Option<String> {
         let mut person = self.here.remove(&id)?;
-        person.left_at = Some(now);
         let name = person.name.clone();
+        person.left_at = Some(now);
         // Without a connection it was nobody, or somebody known by another id.
         if self.gone.len() < GONE_MAX && person.connections > 0 {
             self.gone.push(person);

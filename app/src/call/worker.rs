@@ -23,6 +23,7 @@ use tokio::time::MissedTickBehavior;
 use super::{Config, Devices, Order, Shared, Stage, Way, lock, view};
 use crate::model::Notice;
 use crate::model::call::Command;
+use crate::model::connect::Problem;
 use keep::Keep;
 pub(super) use links::Link;
 use post::Post;
@@ -60,6 +61,7 @@ pub(super) async fn run(
         told: State::default(),
         room: Room::default(),
         joined_at: None,
+        refused: None,
         figures: view::History::default(),
         talk,
         keep,
@@ -103,6 +105,8 @@ pub(super) struct Room {
     pub(super) away_since: Option<Instant>,
     pub(super) is_locked: bool,
     pub(super) is_moderator: bool,
+    /// Somebody has to let this side in.
+    pub(super) is_waiting: bool,
     pub(super) knocking: Vec<Peer>,
 }
 
@@ -120,6 +124,8 @@ struct Worker {
     told: State,
     room: Room,
     joined_at: Option<Instant>,
+    /// Why the server does not have this side any more, while connections stand.
+    refused: Option<Problem>,
     figures: view::History,
     talk: Talk,
     keep: Keep,
@@ -141,9 +147,10 @@ impl Worker {
             link.handle_tick(&self.shared, now);
         }
         self.begin_trust();
+        self.end_refused();
         self.watch_recording();
         self.feed_files();
-        if let Some(text) = self.devices.look_after_share() {
+        for text in self.devices.look_after_share().into_iter().chain(self.devices.look_after_camera()) {
             self.shared.notice(Notice::warning(text));
         }
         self.look_at_screens(now);

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use farwheel_proto::rate::Source as Camera;
-pub use farwheel_proto::signaling::IceServer;
-use farwheel_proto::signaling::PeerId;
+pub use farwheel_proto::signaling::{IceServer, Initiative, Manners};
 
 use crate::signal::ConnId;
 
@@ -102,31 +101,6 @@ impl Config {
             beside: None,
             patience: None,
         }
-    }
-}
-
-/// Who makes the first offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Initiative {
-    /// This side; the newcomer in the room.
-    Offer,
-    /// The other side.
-    Answer,
-}
-
-/// Perfect negotiation: what to do when both sides offer at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manners {
-    /// Gives way: takes the other's offer and forgets its own.
-    Polite,
-    /// Ignores the other's offer.
-    Impolite,
-}
-
-impl Manners {
-    /// The rule of `rtcsig/1`: the smaller peer id is polite.
-    pub fn between(own: PeerId, other: PeerId) -> Self {
-        if own < other { Self::Polite } else { Self::Impolite }
     }
 }
 

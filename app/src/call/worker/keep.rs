@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use farwheel_media::compose::Place;
 use farwheel_peer::ConnId;
 use farwheel_peer::signaling::PeerId;
+use farwheel_proto::call::verify::identity::Key;
 use farwheel_proto::call::{Message, verify};
 
 use super::{Config, Worker};
@@ -22,11 +23,40 @@ use crate::settings::{Settings, Store};
 pub(super) struct Keep {
     recorder: Option<Recorder>,
     /// Whom the recording shows.
-    shown: Vec<(Source, String)>,
+    shown: Vec<Sight>,
     trusts: Trusts,
     /// The connection that a member's verification belongs to.
     // One for each member.
     verifying: Vec<(PeerId, ConnId)>,
+    /// Those who have the name of somebody who is gone, and have not shown yet whether they are the same.
+    // One for each member.
+    returning: Vec<Returning>,
+}
+
+/// Somebody who may be one who was here before.
+#[derive(Debug)]
+struct Returning {
+    from: PeerId,
+    to: PeerId,
+    /// Who the former one was.
+    key: Key,
+    volume: f32,
+}
+
+/// Something that a recording shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Sight {
+    source: Source,
+    name: String,
+    sends: Sends,
+}
+
+/// What comes of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sends {
+    Pictures,
+    /// It is off: only the name is shown.
+    Nothing,
 }
 
 impl Keep {
@@ -36,7 +66,10 @@ impl Keep {
             Some(folder) => Trusts::open(folder),
             None => (Trusts::for_once(), None),
         };
-        (Self { recorder: None, shown: Vec::new(), trusts, verifying: Vec::new() }, warning)
+        (
+            Self { recorder: None, shown: Vec::new(), trusts, verifying: Vec::new(), returning: Vec::new() },
+            warning,
+        )
     }
 
     pub(super) fn trusts(&self) -> &Trusts {
@@ -103,36 +136,41 @@ impl Worker {
     }
 
     /// Whose pictures there are, this side first; who sends none is there by name.
-    fn in_sight(&self) -> Vec<(Source, String)> {
+    fn in_sight(&self) -> Vec<Sight> {
         let own = self.config.name().to_owned();
-        let mut shown = vec![(Source::Own, own.clone())];
+        let sight = |source, name: &str, is_on| {
+            let sends = if is_on { Sends::Pictures } else { Sends::Nothing };
+            Sight { source, name: name.to_owned(), sends }
+        };
+        let mut shown = vec![sight(Source::Own, &own, self.told.camera)];
         if self.told.screen {
-            shown.push((Source::OwnScreen, own));
+            shown.push(sight(Source::OwnScreen, &own, true));
         }
         let people = lock(&self.shared.people);
         for member in self.mesh.members() {
             let Some(person) = people.get(member.id) else { continue };
-            shown.push((Source::Camera(member.id), person.name.clone()));
+            shown.push(sight(Source::Camera(member.id), &person.name, person.state.camera));
             if person.state.screen {
-                shown.push((Source::Screen(member.id), person.name.clone()));
+                shown.push(sight(Source::Screen(member.id), &person.name, true));
             }
         }
         shown
     }
 
-    fn record_views(&self, shown: &[(Source, String)]) -> Vec<record::View> {
+    fn record_views(&self, shown: &[Sight]) -> Vec<record::View> {
         let slots = lock(&self.shared.slots);
-        let view = |(source, name): &(Source, String)| {
-            let slot = match source {
+        let view = |sight: &Sight| {
+            let slot = match &sight.source {
                 Source::Own => Some(self.devices.own().clone()),
                 Source::OwnScreen => Some(self.devices.own_screen().clone()),
-                Source::Camera(_) | Source::Screen(_) => slots.get(source).cloned(),
+                Source::Camera(_) | Source::Screen(_) => slots.get(&sight.source).cloned(),
             };
-            let place = match source {
+            let place = match sight.source {
                 Source::Own | Source::Camera(_) => Place::Grid,
                 Source::OwnScreen | Source::Screen(_) => Place::Large,
             };
-            record::View { slot, name: name.clone(), place }
+            let slot = slot.filter(|_| sight.sends == Sends::Pictures);
+            record::View { slot, name: sight.name.clone(), place }
         };
         shown.iter().map(view).collect()
     }
@@ -185,6 +223,10 @@ impl Worker {
             if self.keep.verifying.iter().any(|(_, known)| known == conn) {
                 continue;
             }
+            // Its name belongs to what it proves.
+            if !lock(&self.shared.people).get(link.member).is_some_and(|person| person.has_hello) {
+                continue;
+            }
             let Some(fingerprints) = link.connection.fingerprints() else { continue };
             self.keep.verifying.retain(|(member, _)| *member != link.member);
             self.keep.verifying.push((link.member, *conn));
@@ -210,6 +252,7 @@ impl Worker {
         if let Some(warning) = reply.warning {
             self.shared.notice(Notice::bad(warning));
         }
+        self.settle_return(member);
         self.shared.wake();
     }
 
@@ -220,7 +263,51 @@ impl Worker {
         }
     }
 
+    /// Somebody has the name of one who is gone. What the two exchanged, and how loud it was, is for whoever shows the
+    /// same identity.
+    pub(super) fn replace_kept(&mut self, from: PeerId, to: PeerId, volume: f32) {
+        let key = self.keep.trusts.key(from);
+        self.drop_returning(from);
+        self.keep.trusts.handle_gone(from);
+        self.keep.verifying.retain(|(known, _)| *known != from);
+        match key {
+            Some(key) => {
+                self.talk.chat.handle_gone(from);
+                self.keep.returning.push(Returning { from, to, key, volume });
+            }
+            None => self.end_talk(from),
+        }
+    }
+
+    /// Gives back what belongs to one who has shown now that it is the same as before.
+    fn settle_return(&mut self, member: PeerId) {
+        let Some(key) = self.keep.trusts.key(member) else { return };
+        let Some(index) = self.keep.returning.iter().position(|one| one.to == member) else { return };
+        let returning = self.keep.returning.remove(index);
+        if returning.key != key {
+            return self.end_talk(returning.from);
+        }
+        if let Some(person) = lock(&self.shared.people).get_mut(member) {
+            person.volume = returning.volume;
+        }
+        for link in self.links.values().filter(|link| link.member == member) {
+            link.set_volume(returning.volume);
+        }
+        self.resume_files(returning.from, member);
+    }
+
+    /// Whoever was taken for one who was here before is gone too, or has not the same identity.
+    fn drop_returning(&mut self, member: PeerId) {
+        if let Some(index) = self.keep.returning.iter().position(|one| one.to == member) {
+            let returning = self.keep.returning.remove(index);
+            self.end_talk(returning.from);
+        }
+    }
+
     pub(super) fn rename_kept(&mut self, from: PeerId, to: PeerId) {
+        for returning in self.keep.returning.iter_mut().filter(|one| one.to == from) {
+            returning.to = to;
+        }
         self.keep.trusts.handle_renamed(from, to);
         for (member, _) in &mut self.keep.verifying {
             if *member == from {
@@ -230,6 +317,7 @@ impl Worker {
     }
 
     pub(super) fn forget_kept(&mut self, member: PeerId) {
+        self.drop_returning(member);
         self.keep.trusts.handle_gone(member);
         self.keep.verifying.retain(|(known, _)| *known != member);
     }

@@ -12,9 +12,10 @@ use farwheel_peer::{
     Channel, ConnId, Connection, Event, Failure, Initiative, LinkState, Manners, Media, SendError, Sounds,
     Stats, Track,
 };
-use farwheel_proto::call::mesh::{self, Command, LinkChange};
+use farwheel_proto::call::mesh::{Command, LinkChange, Mark};
+use farwheel_proto::call::message::NAME_CHARS_MAX;
 use farwheel_proto::call::quality::{self, Judge, Quality};
-use farwheel_proto::call::{Hello, Message, Want};
+use farwheel_proto::call::{Hello, Message, State, Want, text};
 use farwheel_proto::clock::ClockSync;
 use farwheel_proto::control::ReceiverReport;
 use farwheel_proto::control::probe::{Ping, Pong};
@@ -176,22 +177,24 @@ impl Worker {
                 Command::Came(id) => {
                     let name = self.mesh.member(id).and_then(|member| member.name.clone());
                     lock(&self.shared.people).come(id, name.as_deref(), self.config.left_out, now);
+                    // A recording looks for the pictures of whoever is there.
+                    self.shared.slot(Source::Camera(id));
+                    self.shared.slot(Source::Screen(id));
                 }
                 Command::Gone(id) => {
                     let name = lock(&self.shared.people).go(id, now);
                     self.wants.remove(&id);
                     self.end_talk(id);
                     self.forget_kept(id);
-                    let mut slots = lock(&self.shared.slots);
-                    slots.remove(&Source::Camera(id));
-                    slots.remove(&Source::Screen(id));
-                    drop(slots);
+                    self.shared.forget_slots(id);
                     if let Some(name) = name.filter(|_| self.mesh.member(id).is_none()) {
-                        tracing::info!(name, "has left");
+                        // Names are for those in the call: the log may be sent to others.
+                        tracing::info!(member = %id, "has left");
                         self.end_letters(&name);
                     }
                 }
-                Command::Renamed { from, to } => self.rename(from, to),
+                Command::Renamed { from, to, by: Mark::Connection } => self.rename(from, to),
+                Command::Renamed { from, to, by: Mark::Name } => self.replace(from, to, now),
             }
         }
         if is_changed {
@@ -220,22 +223,21 @@ impl Worker {
         }
     }
 
-    fn open(
-        &mut self,
-        member: PeerId,
-        conn: ConnId,
-        initiative: mesh::Initiative,
-        manners: mesh::Manners,
-        now: Instant,
-    ) {
-        let initiative = match initiative {
-            mesh::Initiative::Offer => Initiative::Offer,
-            mesh::Initiative::Answer => Initiative::Answer,
-        };
-        let manners = match manners {
-            mesh::Manners::Polite => Manners::Polite,
-            mesh::Manners::Impolite => Manners::Impolite,
-        };
+    /// Somebody has the name of one who is gone: it has that one's place, and nothing else before it has shown that it is
+    /// the same.
+    fn replace(&mut self, from: PeerId, to: PeerId, now: Instant) {
+        let volume = lock(&self.shared.people).get(from).map_or(1.0, |person| person.volume);
+        lock(&self.shared.people).go(from, now);
+        let name = self.mesh.member(to).and_then(|member| member.name.clone());
+        lock(&self.shared.people).come(to, name.as_deref(), self.config.left_out, now);
+        self.wants.remove(&from);
+        self.shared.forget_slots(from);
+        self.shared.slot(Source::Camera(to));
+        self.shared.slot(Source::Screen(to));
+        self.replace_kept(from, to, volume);
+    }
+
+    fn open(&mut self, member: PeerId, conn: ConnId, initiative: Initiative, manners: Manners, now: Instant) {
         let media = Media::Call(self.devices.sources());
         let mut config = farwheel_peer::Config::answer(conn, media, manners)
             .with_ice_servers(self.ice_servers.clone())
@@ -251,6 +253,7 @@ impl Worker {
             people.come(member, None, self.config.left_out, now);
             let person = people.get_mut(member).expect("it has just come");
             // The other side may be another process now.
+            person.has_hello = false;
             *lock(&person.clock) = ClockSync::new(epoch());
             (Arc::clone(&person.camera), Arc::clone(&person.screen), Arc::clone(&person.clock), person.volume)
         };
@@ -373,29 +376,24 @@ impl Worker {
         let Some(link) = self.links.get_mut(&conn) else { return };
         match message {
             Message::Hello(hello) => {
-                if let Some(person) = lock(&self.shared.people).get_mut(link.member) {
-                    let name: String = hello.name.chars().filter(|c| !c.is_control()).take(64).collect();
-                    if !name.trim().is_empty() {
+                if let Some(person) = lock(&self.shared.people).get_mut(link.member)
+                    && !std::mem::replace(&mut person.has_hello, true)
+                {
+                    // Once for each connection: its identity is shown with the name that it began with.
+                    let name = text::line(&hello.name, NAME_CHARS_MAX);
+                    if !name.is_empty() {
                         person.name = name;
                     }
-                    if person.hello.is_none() {
-                        tracing::info!(name = person.name, version = hello.version, "is here");
-                    }
-                    person.hello = Some(hello.clone());
+                    let version = text::line(&hello.version, VERSION_CHARS_MAX);
+                    tracing::info!(member = %link.member, version, "is here");
                 }
                 if let Some(id) = hello.id {
                     self.mesh.handle_introduction(conn, id);
                 }
             }
             Message::State(state) => {
-                let mut people = lock(&self.shared.people);
-                if let Some(person) = people.get_mut(link.member) {
-                    let before = std::mem::replace(&mut person.state, state);
-                    if state.recording && !before.recording {
-                        self.shared.notice(Notice::warning(format!("{} records the call.", person.name)));
-                    }
-                }
-                self.shared.wake();
+                let member = link.member;
+                self.handle_told(member, state, now);
             }
             Message::Want(want) => {
                 link.want = want;
@@ -403,7 +401,7 @@ impl Worker {
             }
             Message::MuteRequest => {
                 let from = link.member;
-                self.handle_mute_request(from);
+                self.handle_direct_mute_request(from, now);
             }
             Message::Goodbye => self.mesh.handle_goodbye(conn),
             Message::Verify(message) => self.handle_verify(conn, &message),
@@ -423,6 +421,22 @@ impl Worker {
             }
         }
         self.act(now);
+    }
+
+    fn handle_told(&mut self, member: PeerId, state: State, now: Instant) {
+        let mut people = lock(&self.shared.people);
+        if let Some(person) = people.get_mut(member) {
+            let before = std::mem::replace(&mut person.state, state);
+            let is_new = person
+                .recording_told_at
+                .is_none_or(|at| now.saturating_duration_since(at) >= RECORDING_EVERY);
+            if state.recording && !before.recording && is_new {
+                person.recording_told_at = Some(now);
+                self.shared.notice(Notice::warning(format!("{} records the call.", person.name)));
+            }
+        }
+        drop(people);
+        self.shared.wake();
     }
 
     fn hello(&self) -> Message {
@@ -536,5 +550,8 @@ fn worth(pixels: usize) -> f32 {
 const SAMPLE: Duration = Duration::from_secs(1);
 /// The engine says that nothing is heard after this long.
 const SILENT_AFTER: Duration = Duration::from_millis(1500);
+/// A member that turns its recording on and off is told of once in so long.
+const RECORDING_EVERY: Duration = Duration::from_secs(10);
+const VERSION_CHARS_MAX: usize = 32;
 const GOODBYE: Duration = Duration::from_millis(60);
 const CLOSE_MAX: Duration = Duration::from_millis(200);

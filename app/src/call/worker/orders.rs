@@ -33,7 +33,11 @@ impl Worker {
             }
             Command::Lock(Switch::On) => self.moderate(ModAction::Lock),
             Command::Lock(Switch::Off) => self.moderate(ModAction::Unlock),
-            Command::Kick(peer) => self.moderate(ModAction::Kick { peer }),
+            Command::Kick(peer) => {
+                self.moderate(ModAction::Kick { peer });
+                // The server may have lost it already.
+                self.mesh.put_out(peer);
+            }
             Command::Admit(peer) => {
                 if let Some(client) = self.post.server() {
                     client.admit(peer);

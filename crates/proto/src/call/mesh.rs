@@ -13,10 +13,11 @@
 //! | `Connecting`, `Linked` | failed, it is in the room and the server is here | `Waiting`, with growing pauses, then offer |
 //! | `Connecting`, `Linked` | failed, else | `Lost`: sought when it or the server is back; removed after 60 s with the server |
 //! | any | it says goodbye, leaves, is put out | removed |
-//! | `Linked` | the server has lost it | stays: media outlive signalling |
+//! | `Linked` | the server has lost it | stays: media outlive signalling; removed after 60 s with the server |
 //!
 //! A member whose session at the server is lost comes back under another peer id. It says so over its connection
-//! ([`Mesh::handle_introduction`]) and keeps its place; without a connection it is known by its name.
+//! ([`Mesh::handle_introduction`]) and keeps its place, as soon as the server has lost the old id and lists the new one:
+//! nobody gets an id by saying so. Without a connection it is known by its name.
 //! Perfect negotiation: the smaller peer id is polite.
 
 mod member;
@@ -26,7 +27,7 @@ use std::time::{Duration, Instant};
 
 pub use member::{Link, Member, Presence};
 
-use crate::signaling::{ConnId, PeerId, SignalKind};
+use crate::signaling::{ConnId, Initiative, Manners, PeerId, SignalKind};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,25 +58,18 @@ pub enum Command {
         from: PeerId,
         /// It is this.
         to: PeerId,
+        /// How it is known.
+        by: Mark,
     },
 }
 
-/// Who makes the offer.
+/// How somebody with another id is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Initiative {
-    /// This side.
-    Offer,
-    /// The other side, whose offer is there.
-    Answer,
-}
-
-/// Who gives way when both offer at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manners {
-    /// This side.
-    Polite,
-    /// The other side.
-    Impolite,
+pub enum Mark {
+    /// Its connection stands, and it said so over it.
+    Connection,
+    /// It has the name of somebody who is gone and not connected: anybody could have taken it.
+    Name,
 }
 
 /// What a connection came to.
@@ -182,6 +176,9 @@ impl Mesh {
                 self.members[index].presence = Presence::Here;
             }
         }
+        for (id, _) in &peers {
+            self.recognise(*id, now);
+        }
         for (id, name) in peers {
             match self.index(id) {
                 Some(index) => {
@@ -224,6 +221,7 @@ impl Mesh {
 
     /// Somebody came.
     pub fn handle_peer_joined(&mut self, id: PeerId, name: Option<&str>, now: Instant) {
+        self.recognise(id, now);
         if let Some(index) = self.index(id) {
             let member = &mut self.members[index];
             member.presence = Presence::Here;
@@ -251,6 +249,13 @@ impl Mesh {
         }
     }
 
+    /// The user puts somebody out: the connection is closed whatever the server makes of it, which may not list it.
+    pub fn put_out(&mut self, id: PeerId) {
+        if let Some(index) = self.index(id) {
+            self.remove(index);
+        }
+    }
+
     /// Somebody said over its connection that it leaves.
     pub fn handle_goodbye(&mut self, conn: ConnId) {
         if let Some(index) = self.by_conn(conn) {
@@ -260,50 +265,48 @@ impl Mesh {
 
     /// Somebody said over its connection what its peer id is at the moment.
     ///
-    /// It is believed only if its former id is not in the room any more, and nobody was there under the new one before that:
-    /// otherwise anybody could give itself out as another.
+    /// It is believed only if its former id is not in the room any more, the server lists the new one, and nobody was
+    /// there under the new one before that: otherwise anybody could give itself out as another, or as nobody.
     pub fn handle_introduction(&mut self, conn: ConnId, id: PeerId) {
         let Some(index) = self.by_conn(conn) else { return };
         let from = self.members[index].id;
         if from == id || Some(id) == self.own {
+            self.members[index].claims = None;
             return;
         }
-        let left_at = match self.members[index].presence {
-            Presence::Away { since } => Some(since),
-            Presence::Here => None,
+        let Some(other) = self.index(id) else {
+            // The room's list comes another way, and may still be on its way.
+            self.members[index].claims = Some(id);
+            return;
         };
-        match self.index(id) {
-            // The room's list comes another way and may still be on its way: it left, or will be told to have.
-            None => {
-                self.members[index].id = id;
-                self.members[index].presence = Presence::Here;
-            }
-            Some(other) => {
-                if left_at.is_none_or(|left_at| self.members[other].came_at < left_at) {
-                    return;
-                }
-                // Both connections stand between the same two: each side keeps the one with the smaller id.
-                let replaced = match self.members[other].link {
-                    Link::Linked { conn: second, .. } if second < conn => {
-                        self.commands.push_back(Command::Close { conn });
-                        self.members[index].link = Link::Linked { conn: second, silent_since: None };
-                        None
-                    }
-                    Link::Linked { conn, .. } | Link::Connecting { conn, .. } => Some(conn),
-                    Link::Awaiting { .. } | Link::Waiting { .. } | Link::Lost { .. } => None,
-                };
+        let Presence::Away { since: left_at } = self.members[index].presence else { return };
+        if self.members[other].came_at < left_at {
+            return;
+        }
+        match self.members[other].link {
+            // Both connections stand between the same two: each side keeps the one with the smaller id.
+            Link::Linked { conn: second, .. } if second < conn => self.remove(index),
+            Link::Linked { .. }
+            | Link::Connecting { .. }
+            | Link::Awaiting { .. }
+            | Link::Waiting { .. }
+            | Link::Lost { .. } => {
+                let replaced = self.members[other].link.conn();
                 self.commands.extend(replaced.map(|conn| Command::Close { conn }));
-                self.members[index].id = id;
-                self.members[index].presence = self.members[other].presence;
-                self.members.remove(other);
                 self.commands.push_back(Command::Gone(id));
+                self.members[index].presence = self.members[other].presence;
+                self.members[index].came_at = self.members[other].came_at;
+                self.rename(index, id, Mark::Connection);
+                self.members.remove(other);
             }
         }
-        self.commands.push_back(Command::Renamed { from, to: id });
     }
 
     /// A signal of `kind` came from a peer for the connection `conn`. Carry out the commands, then follow the verdict.
     pub fn handle_signal(&mut self, from: PeerId, conn: ConnId, kind: SignalKind, now: Instant) -> Verdict {
+        if kind == SignalKind::Offer {
+            self.recognise(from, now);
+        }
         let index = match (self.index(from), kind) {
             (Some(index), _) => index,
             // The room's list tells of everybody first; a server that does not is believed all the same.
@@ -390,11 +393,13 @@ impl Mesh {
     /// When [`Mesh::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let Server::Here { since } = self.server else { return None };
-        let due = |member: &Member| match member.link {
-            Link::Awaiting { until } => Some(until),
-            Link::Waiting { at } => Some(at),
-            Link::Lost { since: lost } => Some(lost.max(since) + LOST_MAX),
-            Link::Connecting { .. } | Link::Linked { .. } => None,
+        let due = |member: &Member| match (member.link, member.presence) {
+            (Link::Awaiting { until }, _) => Some(until),
+            (Link::Waiting { at }, _) => Some(at),
+            (Link::Lost { since: lost }, _) | (Link::Linked { .. }, Presence::Away { since: lost }) => {
+                Some(lost.max(since) + LOST_MAX)
+            }
+            (Link::Connecting { .. }, _) | (Link::Linked { .. }, Presence::Here) => None,
         };
         self.members.iter().filter_map(due).min()
     }
@@ -403,20 +408,20 @@ impl Mesh {
     pub fn handle_timeout(&mut self, now: Instant) {
         let Server::Here { since } = self.server else { return };
         for index in (0..self.members.len()).rev() {
-            match self.members[index].link {
-                Link::Awaiting { until: at } | Link::Waiting { at } if at <= now => {
-                    if self.members[index].presence == Presence::Here {
-                        self.offer(index, now);
-                    } else {
-                        self.members[index].link = Link::Lost { since: now };
-                    }
+            match (self.members[index].link, self.members[index].presence) {
+                (Link::Awaiting { until: at } | Link::Waiting { at }, Presence::Here) if at <= now => {
+                    self.offer(index, now);
                 }
-                Link::Lost { since: lost } if lost.max(since) + LOST_MAX <= now => self.remove(index),
-                Link::Awaiting { .. }
-                | Link::Waiting { .. }
-                | Link::Lost { .. }
-                | Link::Connecting { .. }
-                | Link::Linked { .. } => {}
+                (Link::Awaiting { until: at } | Link::Waiting { at }, Presence::Away { .. }) if at <= now => {
+                    self.members[index].link = Link::Lost { since: now };
+                }
+                (Link::Lost { since: lost }, _) | (Link::Linked { .. }, Presence::Away { since: lost })
+                    if lost.max(since) + LOST_MAX <= now =>
+                {
+                    self.remove(index);
+                }
+                (Link::Awaiting { .. } | Link::Waiting { .. } | Link::Lost { .. }, _)
+                | (Link::Connecting { .. } | Link::Linked { .. }, _) => {}
             }
         }
     }
@@ -433,10 +438,9 @@ impl Mesh {
         };
         if let Some(index) = self.members.iter().position(is_former) {
             let member = &mut self.members[index];
-            self.commands.push_back(Command::Renamed { from: member.id, to: id });
-            member.id = id;
             member.presence = Presence::Here;
             member.came_at = now;
+            self.rename(index, id, Mark::Name);
             return Some(index);
         }
         // Who is connected and not listed any more does not count: it may be gone, and the server has let this one in.
@@ -451,6 +455,28 @@ impl Mesh {
         self.members.push(Member::new(id, name, now));
         self.commands.push_back(Command::Came(id));
         Some(self.members.len() - 1)
+    }
+
+    /// The server lists `id`: gives it to the member who said over its connection that it has it, if the server has lost
+    /// that one and it is the only one to say so.
+    fn recognise(&mut self, id: PeerId, now: Instant) {
+        if self.index(id).is_some() {
+            return;
+        }
+        let mut claimants = self.members.iter().enumerate().filter(|(_, member)| member.claims == Some(id));
+        let (Some((index, member)), None) = (claimants.next(), claimants.next()) else { return };
+        if member.presence != Presence::Here {
+            self.members[index].presence = Presence::Here;
+            self.members[index].came_at = now;
+            self.rename(index, id, Mark::Connection);
+        }
+    }
+
+    fn rename(&mut self, index: usize, to: PeerId, by: Mark) {
+        let member = &mut self.members[index];
+        let from = std::mem::replace(&mut member.id, to);
+        member.claims = None;
+        self.commands.push_back(Command::Renamed { from, to, by });
     }
 
     /// Somebody who is connected under a new id is not waited for under the old one.
@@ -514,7 +540,7 @@ impl Mesh {
     }
 
     fn manners(&self, other: PeerId) -> Manners {
-        if self.own.is_some_and(|own| own < other) { Manners::Polite } else { Manners::Impolite }
+        self.own.map_or(Manners::Impolite, |own| Manners::between(own, other))
     }
 
     fn index(&self, id: PeerId) -> Option<usize> {
@@ -559,7 +585,8 @@ const RETRY_MIN: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(4);
 /// A polite side's pause is so much longer.
 const LEAD: Duration = Duration::from_millis(700);
-/// Somebody who is neither connected nor in the room is waited for this long, with the server here.
+/// Somebody who is not in the room is waited for this long, with the server here, and stays this long while connected:
+/// nobody can put out whom the server does not know.
 const LOST_MAX: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod id;
 mod json;
 mod limits;
 mod message;
+mod negotiation;
 mod peer;
 pub mod rooms;
 
@@ -19,6 +20,7 @@ pub use message::{
     ClientMessage, Failure, HelloOk, IceServer, Joined, ModAction, Policy, RoomInfo, ServerMessage,
     SignalKind, Topology,
 };
+pub use negotiation::{Initiative, Manners};
 pub use peer::{Auth, ClientInfo, LeaveReason, Peer, Permission, Resume, Role};
 
 /// Name and version of the protocol, as `hello.protocol` and `welcome.protocols` carry it.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Offer;
 use crate::call::message::NAME_CHARS_MAX;
+use crate::call::text;
 use crate::signaling::{ConnId, PeerId};
 
 /// Somebody else in the call.
@@ -23,6 +24,8 @@ pub struct Member {
     pub down_since: Option<Instant>,
     /// Failed attempts since it was connected last.
     pub attempts: u32,
+    /// The id that it says to have, which the server does not list yet.
+    pub(super) claims: Option<PeerId>,
     /// When it, or its present id, was listed first.
     pub(super) came_at: Instant,
 }
@@ -93,6 +96,7 @@ impl Member {
             was_linked: false,
             down_since: None,
             attempts: 0,
+            claims: None,
             came_at: now,
         };
         member.set_name(name);
@@ -101,8 +105,9 @@ impl Member {
 
     /// Takes a name that the server tells; none leaves the one before.
     pub(super) fn set_name(&mut self, name: Option<&str>) {
-        if let Some(name) = name {
-            self.name = Some(name.chars().take(NAME_CHARS_MAX).collect());
+        let name = name.map(|name| text::line(name, NAME_CHARS_MAX)).filter(|name| !name.is_empty());
+        if name.is_some() {
+            self.name = name;
         }
     }
 

@@ -215,7 +215,10 @@ fn a_member_with_a_new_id_keeps_its_place_if_its_connection_says_so() {
     assert_eq!(side.commands(), [Command::Came(new)], "somebody, whom this side does not offer to yet");
     side.pass(2999);
     side.mesh.handle_introduction(conn, new);
-    assert_eq!(side.commands(), [Command::Gone(new), Command::Renamed { from: SMALL, to: new }]);
+    assert_eq!(
+        side.commands(),
+        [Command::Gone(new), Command::Renamed { from: SMALL, to: new, by: Mark::Connection }]
+    );
     assert_eq!(side.ids(), [new]);
     assert_eq!(side.mesh.members()[0].presence, Presence::Here);
     assert_eq!(side.pass(10_000), []);
@@ -241,6 +244,83 @@ fn nobody_takes_the_place_of_one_who_was_there_before() {
 }
 
 #[test]
+fn a_member_whom_the_server_lists_keeps_its_id_whatever_it_says() {
+    let (mut side, conn) = Side::linked(SMALL);
+    for number in 0..20 {
+        side.mesh.handle_introduction(conn, PeerId::new(1000 + number));
+    }
+    assert_eq!((side.commands(), side.ids()), (vec![], vec![SMALL]));
+    side.mesh.handle_peer_joined(LARGE, Some("Bob"), side.now);
+    assert_eq!(side.commands(), [Command::Came(LARGE)], "there is room");
+    side.mesh.handle_peer_left(SMALL, Departure::Meant, side.now);
+    assert_eq!(side.commands(), [Command::Close { conn }, Command::Gone(SMALL)], "put out is out");
+
+    let (mut side, conn) = Side::linked(SMALL);
+    side.mesh.handle_introduction(conn, PeerId::new(1000));
+    side.mesh.handle_peer_left(SMALL, Departure::Lost, side.now);
+    assert_eq!((side.commands(), side.ids()), (vec![], vec![SMALL]), "the server knows no such id");
+    side.mesh.put_out(SMALL);
+    assert_eq!(side.commands(), [Command::Close { conn }, Command::Gone(SMALL)]);
+}
+
+#[test]
+fn what_a_member_says_before_the_server_counts_once_the_server_says_it_too() {
+    let new = PeerId::new(60);
+    for how in 0..3 {
+        let (mut side, conn) = Side::linked(SMALL);
+        side.mesh.handle_introduction(conn, new);
+        if how == 0 {
+            side.mesh.handle_server_lost();
+            side.mesh.handle_joined(PeerId::new(51), [(new, Some("Ada"))], side.now);
+        } else {
+            side.mesh.handle_peer_left(SMALL, Departure::Lost, side.now);
+            match how {
+                1 => side.mesh.handle_peer_joined(new, Some("Ada"), side.now),
+                _ => drop(side.mesh.handle_signal(new, conn, SignalKind::Offer, side.now)),
+            }
+        }
+        assert_eq!(side.commands(), [Command::Renamed { from: SMALL, to: new, by: Mark::Connection }]);
+        assert_eq!(side.mesh.members()[0].link.conn(), Some(conn));
+        assert_eq!(side.pass(600_000), []);
+    }
+}
+
+#[test]
+fn whoever_is_connected_and_lost_to_the_server_is_put_out_after_a_minute_with_the_server() {
+    let (mut side, conn) = Side::linked(SMALL);
+    side.mesh.handle_peer_left(SMALL, Departure::Lost, side.now);
+    side.pass(30_000);
+    side.mesh.handle_server_lost();
+    assert_eq!(side.pass(600_000), [], "away from everybody");
+    side.mesh.handle_resumed(side.now);
+    assert_eq!(side.pass(59_999), []);
+    assert_eq!(side.mesh.poll_timeout(), Some(side.now + Duration::from_millis(1)));
+    assert_eq!(side.pass(1), [Command::Close { conn }, Command::Gone(SMALL)]);
+}
+
+#[test]
+fn an_id_that_two_say_to_have_is_neithers() {
+    let (mut side, commands) = Side::joined(&[SMALL, LARGE]);
+    let conns: Vec<_> = commands.iter().filter_map(|command| opened(std::slice::from_ref(command))).collect();
+    let new = PeerId::new(60);
+    for conn in &conns {
+        side.link(*conn, LinkChange::Connected);
+        side.mesh.handle_introduction(*conn, new);
+    }
+    side.mesh.handle_joined(OWN, [(new, Some("Ada"))], side.now);
+    assert_eq!(side.commands(), [Command::Came(new)]);
+}
+
+#[test]
+fn a_name_hides_nothing() {
+    let mut side = Side::new();
+    side.mesh.handle_joined(OWN, [(SMALL, Some(" A\u{202e}d\u{2066}a\u{2028}\n"))], side.now);
+    assert_eq!(side.mesh.members()[0].name.as_deref(), Some("Ada"));
+    side.mesh.handle_peer_joined(SMALL, Some("\u{202e} "), side.now);
+    assert_eq!(side.mesh.members()[0].name.as_deref(), Some("Ada"), "none leaves the one before");
+}
+
+#[test]
 fn a_member_without_a_connection_is_known_by_its_name() {
     let (mut side, conn) = Side::linked(SMALL);
     side.mesh.handle_server_lost();
@@ -250,7 +330,7 @@ fn a_member_without_a_connection_is_known_by_its_name() {
     assert_eq!(side.commands(), [Command::Came(LARGE)]);
     let new = PeerId::new(60);
     side.mesh.handle_peer_joined(new, Some("Ada"), side.now);
-    assert_eq!(side.commands(), [Command::Renamed { from: SMALL, to: new }]);
+    assert_eq!(side.commands(), [Command::Renamed { from: SMALL, to: new, by: Mark::Name }]);
     assert_eq!(side.ids(), [new, LARGE]);
 }
 
@@ -267,7 +347,15 @@ fn of_two_connections_between_the_same_two_the_one_with_the_smaller_id_stays() {
         side.mesh.handle_introduction(first, new);
         let both = [second, first];
         assert_eq!(side.mesh.members()[0].link.conn(), Some(both[stays]));
-        assert!(side.commands().contains(&Command::Close { conn: both[1 - stays] }));
+        let closed = Command::Close { conn: both[1 - stays] };
+        match stays {
+            // What belongs to the connection that stays is left alone.
+            0 => assert_eq!(side.commands(), [closed, Command::Gone(SMALL)]),
+            _ => assert_eq!(
+                side.commands(),
+                [closed, Command::Gone(new), Command::Renamed { from: SMALL, to: new, by: Mark::Connection }]
+            ),
+        }
         assert_eq!(side.ids(), [new]);
     }
 }
