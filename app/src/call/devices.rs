@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use farwheel_media::audio;
 use farwheel_media::capture::{self, Overlay, Spec, screen};
@@ -86,6 +87,8 @@ pub struct Devices {
     state: Mutex<Inner>,
     /// The user knows that the camera gives no pictures.
     has_camera_failed: AtomicBool,
+    /// When the speaker was last tested.
+    chimed_at: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -125,6 +128,7 @@ impl Devices {
                 screens: Vec::new(),
             }),
             has_camera_failed: AtomicBool::new(false),
+            chimed_at: Mutex::new(None),
         };
         devices.sound.set_use(lock(&devices.state).choices.voice);
         devices.look();
@@ -274,6 +278,7 @@ impl Devices {
             Command::TestSpeaker | Command::Chime => {
                 if let Some(engine) = self.sound.engine() {
                     engine.chime();
+                    *lock(&self.chimed_at) = Some(Instant::now());
                 }
             }
             Command::Use(kind @ (Kind::Microphone | Kind::Speaker), index) => {
@@ -304,6 +309,11 @@ impl Devices {
         true
     }
 
+    /// Whether the test of the speaker sounds.
+    pub fn is_testing(&self) -> bool {
+        lock(&self.chimed_at).is_some_and(|at| at.elapsed() < audio::CHIME_LASTS)
+    }
+
     /// Fills in what the screens show of this side.
     pub fn fill(&self, own: &mut Own) {
         let sound = self.sound.status();
@@ -317,6 +327,7 @@ impl Devices {
         own.microphone = self.sound.device(&sound.microphone);
         own.speaker = self.sound.device(&sound.speaker);
         own.level = sound.level;
+        own.speaks = sound.speaks;
         own.speaks_while_muted = sound.speaks_while_muted;
         own.cleaning = state.choices.cleaning;
         own.is_camera_on = state.choices.is_camera_on;

@@ -62,7 +62,7 @@ impl<'a> Face<'a> {
             is_muted: !is_open,
             hears: own.speaker.used.is_some(),
             level: if is_open { own.level } else { 0.0 },
-            speaks: is_open && own.level > SPEAKS,
+            speaks: is_open && own.speaks,
             hand: own.is_hand_up,
             link: None,
             trust: None,
@@ -336,8 +336,6 @@ const HINT_S: f32 = 2.0;
 pub(super) const RADIUS: f32 = 12.0;
 /// Distance of what lies on a tile from its edge, in points.
 const INSET: f32 = 10.0;
-/// Level from which the own voice is taken for speech, until the session says better: -40 dB of full scale.
-const SPEAKS: f32 = 0.01;
 
 /// A menu for a tile, at the pointer.
 pub(super) fn context(response: &Response, contents: impl FnOnce(&mut Ui)) {

@@ -188,8 +188,10 @@ impl Console {
     }
 }
 
-/// Samples of the speaker test.
-const CHIME: usize = RATE as usize * 9 / 10;
+/// How long the speaker test sounds.
+pub const CHIME_LASTS: Duration = Duration::from_millis(900);
+/// Samples of that.
+const CHIME: usize = RATE as usize * CHIME_LASTS.as_millis() as usize / 1000;
 
 /// The speaker test: three notes that ring out.
 fn chime(sample: usize) -> f32 {

@@ -25,6 +25,7 @@ mod voice;
 
 pub use clean::Cleaning;
 pub use codec::Thrift;
+pub use console::CHIME_LASTS;
 pub use device::Status as DeviceStatus;
 #[cfg(feature = "sound-devices")]
 pub use device::names as device_names;
