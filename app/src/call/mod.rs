@@ -29,7 +29,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use farwheel_peer::signaling::{self, PeerId};
@@ -46,6 +46,7 @@ use crate::model::Notice;
 use crate::model::call::{Call, Command, Source};
 use crate::model::connect::Problem;
 use crate::render::slot::Slot;
+pub(crate) use crate::session::hands::lock;
 use crate::session::video::{Shown, Strip};
 use crate::session::{Runtime, problem};
 
@@ -331,11 +332,6 @@ impl Drop for Session {
             });
         }
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is inside is replaced as a whole or stepped by cores that do not panic.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const NOTICES_MAX: usize = 64;

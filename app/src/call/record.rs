@@ -5,7 +5,7 @@
 //! pictures of the recording out, never sound.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use farwheel_media::mp4::{Sound, Writer};
 use farwheel_media::slot::{Slot as StopSlot, Taken};
 use farwheel_proto::video::{Bitrate, FrameKind, Size};
 
+use super::lock;
 use crate::render::slot::Slot;
 
 /// Somebody in the recording.
@@ -199,10 +200,6 @@ fn record(path: &Path, shared: &Shared, stop: &StopSlot<()>, mut ear: Ear) -> Re
 fn part(view: &View) -> Part {
     let frame = view.slot.as_ref().and_then(Slot::newest).map(|picture| picture.frame);
     Part { frame, name: view.name.clone(), place: view.place }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

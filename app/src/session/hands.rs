@@ -538,7 +538,7 @@ fn shaper(feel: &Feel) -> StickShaper {
     }
 }
 
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is inside is replaced as a whole or stepped by cores that do not panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
