@@ -10,6 +10,7 @@ pub mod drive;
 pub mod gamepad;
 pub mod invitation;
 pub mod link;
+pub mod list;
 pub mod lobby;
 pub mod pair;
 pub mod scan;

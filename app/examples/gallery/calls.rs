@@ -236,7 +236,7 @@ fn call(name: &str) -> Call {
         }
         "call-chat" => {
             three(&mut call);
-            call.chat = chat();
+            call.chat = chat().into();
             call.files = files();
         }
         "call-people" | "call-verify" | "call-changed" => {
@@ -252,7 +252,7 @@ fn call(name: &str) -> Call {
         }
         "call-stats" => {
             three(&mut call);
-            call.figures = figures(&call);
+            call.figures = figures(&call).into();
         }
         "call-lobby" => {
             three(&mut call);

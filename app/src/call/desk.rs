@@ -34,6 +34,8 @@ pub struct Options {
     pub strip: Strip,
     /// How much data may be spent.
     pub thrift: Thrift,
+    /// Largest file that is taken, in MB, instead of what the settings say.
+    pub file_limit_mb: Option<u32>,
     /// Devices to begin with.
     pub choices: Choices,
 }
@@ -47,6 +49,7 @@ impl Default for Options {
             ice_servers: Vec::new(),
             strip: Strip::Ignore,
             thrift: Thrift::Free,
+            file_limit_mb: None,
             choices: Choices::default(),
         }
     }
@@ -174,16 +177,26 @@ impl Desk {
             }
             None => here.problem.clone().map_or(Phase::Idle, Phase::Failed),
         };
+        let is_testing = here.devices.is_testing();
         model.call = None;
         let letters = here.target.is_none().then(|| here.letters());
         let target = here.target.clone().unwrap_or_default();
-        model.prejoin = Some(PreJoin { target, letters, own, phase, is_testing: false });
+        model.prejoin = Some(PreJoin { target, letters, own, phase, is_testing });
     }
 
     /// Spends little data from now on, or as much as is of use.
     pub fn set_thrift(&mut self, thrift: Thrift) {
         if let Some(here) = &self.place {
             here.devices.set_thrift(thrift);
+        }
+    }
+
+    /// Takes files of at most so many megabytes from now on.
+    pub fn set_file_limit(&mut self, megabytes: u32) {
+        // What is chosen now counts more than what the command line said.
+        self.options.file_limit_mb = None;
+        if let Some(session) = self.place.as_ref().and_then(|here| here.session.as_ref()) {
+            session.execute(Command::FileLimit(bytes(megabytes)));
         }
     }
 
@@ -202,8 +215,14 @@ impl Desk {
             }
             Command::Dismiss => self.place = None,
             Command::Join => self.join(runtime, name, calling),
-            // What was before the call comes back: it may have been left by mistake.
-            Command::Leave => self.place = None,
+            // The screen before the call comes back: it may have been left by mistake.
+            Command::Leave => {
+                if let Some(here) = &mut self.place {
+                    (here.session, here.problem) = (None, None);
+                }
+                // Letters count once.
+                self.place.take_if(|here| here.target.is_none());
+            }
             command => {
                 let Some(here) = &self.place else { return };
                 if here.devices.execute(&command) {
@@ -290,7 +309,11 @@ impl Desk {
             left_out: LEFT_OUT,
             tiles: Tiles::Told,
             thrift: if calling.low_data { Thrift::Low } else { self.options.thrift },
-            files: files::Config { folder: files_folder(), limit: FILE_MAX, offers: files::Offers::Ask },
+            files: files::Config {
+                folder: files_folder(),
+                limit: bytes(self.options.file_limit_mb.unwrap_or(calling.file_limit_mb)),
+                offers: files::Offers::Ask,
+            },
             home: home(),
         };
         here.session = Some(Session::start(runtime.clone(), config, Arc::clone(&here.devices)));
@@ -311,8 +334,10 @@ pub(crate) fn files_folder() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("."))
 }
 
-/// Largest file that is taken, in bytes: 2 GB.
-pub(crate) const FILE_MAX: u64 = 2_000_000_000;
+/// As disks count.
+pub(crate) const fn bytes(megabytes: u32) -> u64 {
+    megabytes as u64 * 1_000_000
+}
 
 /// The first pictures of somebody are as old as the connection is slow to be made.
 const LEFT_OUT: Duration = Duration::from_secs(3);

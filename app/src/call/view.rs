@@ -1,7 +1,6 @@
 //! What the call screen shows, made of what the worker knows.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farwheel_peer::ConnId;
@@ -12,6 +11,7 @@ use super::worker::{Link, Room, Talk};
 use super::{Config, Shared, lock};
 use crate::model::call::{self, Call, Figures, Member, Server, Target};
 use crate::model::invitation;
+use crate::model::list::List;
 
 /// What it is made of.
 pub(super) struct Parts<'a> {
@@ -28,7 +28,7 @@ pub(super) struct Parts<'a> {
 #[derive(Debug, Default)]
 pub(super) struct History {
     // Full: 300 samples, five minutes; the oldest goes.
-    samples: Arc<Vec<Figures>>,
+    samples: List<Figures>,
     sampled_at: Option<Instant>,
 }
 
@@ -39,16 +39,15 @@ impl History {
             return;
         }
         self.sampled_at = Some(now);
-        let samples = Arc::make_mut(&mut self.samples);
-        if samples.len() == SAMPLES_MAX {
-            samples.remove(0);
+        if self.samples.len() == SAMPLES_MAX {
+            self.samples.remove(0);
         }
         let links = links.values().filter(|link| link.is_up()).map(|link| (link.member, link.figures));
-        samples.push(Figures { links: links.collect() });
+        self.samples.push(Figures { links: links.collect() });
     }
 
-    pub(super) fn samples(&self) -> &[Figures] {
-        &self.samples
+    pub(super) fn samples(&self) -> List<Figures> {
+        self.samples.clone()
     }
 }
 
@@ -90,14 +89,14 @@ pub(super) fn call(parts: &Parts<'_>, history: &History, now: Instant) -> Call {
             .iter()
             .map(|peer| (peer.id, peer.name.clone().unwrap_or_else(|| "Somebody".to_owned())))
             .collect(),
-        chat: parts.talk.lines(&people),
+        chat: parts.talk.lines(),
         files: match &parts.talk.files {
             Some(files) => files.view(now, |id| {
                 people.get(id).map_or_else(|| "Somebody".to_owned(), |person| person.name.clone())
             }),
             None => Vec::new(),
         },
-        figures: history.samples().to_vec(),
+        figures: history.samples(),
         members,
         ..Call::default()
     }

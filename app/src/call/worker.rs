@@ -200,6 +200,7 @@ impl Worker {
     fn publish(&mut self, now: Instant) {
         let Some(joined_at) = self.joined_at else { return };
         self.figures.handle_tick(&self.links, now);
+        self.talk.refresh(&lock(&self.shared.people), now);
         let parts = view::Parts {
             config: &self.config,
             shared: &self.shared,

@@ -86,8 +86,8 @@ pub(super) fn run(args: Call) -> anyhow::Result<Exit> {
     let devices = Arc::new(Devices::open(args.part.choices()?)?);
     let config = args.part.config(args.way(&target)?, args.own.bind(), args.own.candidates());
     let session = Session::start(Runtime::start()?, config, Arc::clone(&devices));
-    let mut attendant = Attendant::new(&args.part, &session).in_room(args.knocks, args.lock);
+    let mut attendant = Attendant::new(&args.part, &session, &devices).in_room(args.knocks, args.lock);
     let exit = attendant.attend(&stop);
-    attendant.report(&devices)?;
+    attendant.report()?;
     Ok(exit)
 }

@@ -72,6 +72,7 @@ pub(super) fn call(args: Call, target: call::Target) -> anyhow::Result<Exit> {
         ice_servers: Vec::new(),
         strip: args.part.measure.strip(false),
         thrift: args.part.thrift(),
+        file_limit_mb: args.part.file_limit,
         choices: args.part.choices()?,
     };
     let begin = vec![call::Command::Prepare(target), call::Command::Join];

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Level;
 use super::connect::Problem;
+use super::list::List;
 
 /// Where to call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +97,7 @@ pub struct Call {
     /// Who waits to be let in: id and name.
     pub knocking: Vec<(PeerId, String)>,
     /// What was written, oldest first.
-    pub chat: Vec<Line>,
+    pub chat: List<Line>,
     /// Files on their way or there, oldest first.
     pub files: Vec<File>,
     /// The own recording.
@@ -104,7 +105,7 @@ pub struct Call {
     /// Names of the others who record.
     pub recorded_by: Vec<String>,
     /// Figures of each link and of the sound, a sample a second, newest last.
-    pub figures: Vec<Figures>,
+    pub figures: List<Figures>,
 }
 
 /// Whether the signalling server is there.
@@ -134,6 +135,8 @@ pub struct Own {
     pub voice: Voice,
     /// The microphone's level of the last 100 ms, [0, 1], 1 is full scale; also while muted.
     pub level: f32,
+    /// Somebody speaks into the microphone.
+    pub speaks: bool,
     /// Somebody speaks into the muted microphone.
     pub speaks_while_muted: bool,
     /// The hand is raised.
@@ -261,6 +264,8 @@ pub enum Trust {
 pub struct Line {
     /// Who wrote it; `None`: this side.
     pub from: Option<String>,
+    /// Names it, whatever order lines come in: a number for who wrote it, and the how manieth of theirs it is.
+    pub id: (u32, u32),
     /// Who that is, where it is there and said it itself.
     pub author: Option<PeerId>,
     /// Somebody else says that it was written by this name.
@@ -385,6 +390,8 @@ pub enum Command {
     Say(String),
     /// Offer a file to all.
     SendFile(PathBuf),
+    /// Take files of at most so many bytes from now on.
+    FileLimit(u64),
     /// Take an offered file.
     TakeFile(u64),
     /// Give a file up, or refuse it.

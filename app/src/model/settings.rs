@@ -121,6 +121,8 @@ pub struct Calling {
     pub fit: Fit,
     /// Cameras are sent and asked for small, so that a data plan lasts longer.
     pub low_data: bool,
+    /// Largest file that is taken from others, in MB.
+    pub file_limit_mb: u32,
     /// Connections go by a relay only, so that the others do not learn this computer's address; for connections made
     /// from then on.
     pub relay_only: bool,
@@ -137,10 +139,14 @@ impl Default for Calling {
             mirror: true,
             fit: Fit::Fill,
             low_data: false,
+            file_limit_mb: FILE_LIMIT_MB,
             relay_only: false,
         }
     }
 }
+
+/// What a video of an hour takes, and less than disks have left.
+pub const FILE_LIMIT_MB: u32 = 2000;
 
 /// The key that is held to talk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -269,6 +269,9 @@ impl Desk {
         if settings.call.low_data != self.settings.call.low_data {
             self.call.set_thrift(if settings.call.low_data { Thrift::Low } else { Thrift::Free });
         }
+        if settings.call.file_limit_mb != self.settings.call.file_limit_mb {
+            self.call.set_file_limit(settings.call.file_limit_mb);
+        }
         self.settings = Arc::new(settings);
         self.hands.shared().set_settings(Arc::clone(&self.settings));
         self.order(Order::LimitVideo(self.settings.video_limit()));

@@ -7,7 +7,7 @@ use super::call::{self, parts};
 use super::theme::{self, CONTROL, GAP, Palette, STEP, Weight, size};
 use super::widgets::{self, Tone, button, card, field, paint_text, segmented, slider_row, toggle_row};
 use crate::model::call::{Command as Ask, Kind, Own};
-use crate::model::settings::{Fit, Paths, Present, TalkKey, Units};
+use crate::model::settings::{FILE_LIMIT_MB, Fit, Paths, Present, TalkKey, Units};
 use crate::model::{Command, Model};
 use crate::settings::{Settings, Theme};
 
@@ -133,6 +133,10 @@ fn calls(ui: &mut Ui, settings: &mut Settings, model: &Model, out: &mut Vec<Comm
         row(ui, "Key to talk", |ui| {
             let choices = [(TalkKey::Space, "Space"), (TalkKey::Backtick, "Backtick"), (TalkKey::F8, "F8")];
             segmented(ui, "Key to talk", &mut settings.call.talk_key, &choices);
+        });
+        row(ui, "Files up to", |ui| {
+            let choices = [(100, "100 MB"), (FILE_LIMIT_MB, "2 GB"), (20_000, "20 GB")];
+            segmented(ui, "Files up to", &mut settings.call.file_limit_mb, &choices);
         });
         let hint = "Others see you as you are.";
         toggle_row(ui, "Show me as in a mirror", hint, &mut settings.call.mirror);

@@ -66,7 +66,8 @@ fn call() -> Call {
             ago: Duration::ZERO,
             text: "meet me at noon".into(),
             ..Line::default()
-        }],
+        }]
+        .into(),
         files: vec![SharedFile {
             id: 1,
             from: None,
@@ -77,7 +78,8 @@ fn call() -> Call {
         }],
         figures: vec![Figures {
             links: vec![(id, LinkFigures { sent_kbps: 321.5, ..LinkFigures::default() })],
-        }],
+        }]
+        .into(),
         ..Call::default()
     }
 }

@@ -178,7 +178,7 @@ impl Worker {
     /// Writes the figures to files.
     pub(super) fn export(&self) {
         let (shared, folder) = (Arc::clone(&self.shared), self.config.files.folder.clone());
-        let figures = self.figures.samples().to_vec();
+        let figures = self.figures.samples();
         tokio::task::spawn_blocking(move || {
             let name = |peer| {
                 let people = lock(&shared.people);

@@ -69,6 +69,11 @@ impl Worker {
                 }
                 self.carry_talk();
             }
+            Command::FileLimit(bytes) => {
+                if let Some(files) = &mut self.talk.files {
+                    files.set_limit(bytes);
+                }
+            }
             Command::TakeFile(id) => {
                 if let Some(files) = &mut self.talk.files {
                     files.take(id, now);

@@ -15,6 +15,7 @@ use crate::call::files::{self, Files};
 use crate::call::people::People;
 use crate::model::Notice;
 use crate::model::call::Line;
+use crate::model::list::List;
 
 /// What people give each other in a call besides sound and pictures.
 #[derive(Debug)]
@@ -22,16 +23,33 @@ pub(in crate::call) struct Talk {
     pub(in crate::call) chat: Chat,
     /// None: there is no thread for it.
     pub(in crate::call) files: Option<Files>,
+    /// What is shown of the chat, as of then.
+    lines: List<Line>,
+    shown: Option<(u64, Instant)>,
 }
 
 impl Talk {
     pub(super) fn new(config: &Config) -> Self {
         let chat = Chat::new(Author(rand::random()), config.name());
-        Self { chat, files: None }
+        Self { chat, files: None, lines: List::default(), shown: None }
     }
 
-    /// What was written; who is there has the name that it goes by, whatever a line says.
-    pub(in crate::call) fn lines(&self, people: &People) -> Vec<Line> {
+    /// What was written.
+    pub(in crate::call) fn lines(&self) -> List<Line> {
+        self.lines.clone()
+    }
+
+    /// Brings the lines up to date, if something was written or they have aged; who is there has the name that it goes
+    /// by, whatever a line says.
+    pub(super) fn refresh(&mut self, people: &People, at: Instant) {
+        let version = self.chat.version();
+        let is_fresh = |(known, then): (u64, Instant)| {
+            known == version && at.saturating_duration_since(then) < AGED_AFTER
+        };
+        if self.shown.is_some_and(is_fresh) {
+            return;
+        }
+        self.shown = Some((version, at));
         let now = unix_ms();
         let line = |entry: chat::Entry<'_>| {
             let (from, author) = match entry.by {
@@ -42,13 +60,14 @@ impl Talk {
             let is_own = entry.by == By::Own;
             Line {
                 from: from.or_else(|| (!is_own).then(|| entry.line.name.clone())),
+                id: (entry.line.author.0, entry.line.number),
                 author,
                 is_passed_on: entry.source == Source::Hearsay,
                 ago: Duration::from_millis(now.saturating_sub(entry.line.at_ms)),
                 text: entry.line.text.clone(),
             }
         };
-        self.chat.lines().map(line).collect()
+        self.lines = self.chat.lines().map(line).collect();
     }
 }
 
@@ -176,6 +195,9 @@ impl Worker {
         }
     }
 }
+
+/// Ages are shown in minutes.
+const AGED_AFTER: Duration = Duration::from_secs(5);
 
 fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)

@@ -20,6 +20,7 @@ pub(in crate::cli) struct Attendant<'a> {
     /// What is said on joining.
     greeting: &'static str,
     session: &'a Session,
+    own: &'a Devices,
     start: Instant,
     /// Processor time when the figures began to count.
     cpu: Option<Duration>,
@@ -27,8 +28,8 @@ pub(in crate::cli) struct Attendant<'a> {
     said: BTreeMap<PeerId, (String, &'static str)>,
     /// Those who knocked and have their answer.
     answered: BTreeSet<PeerId>,
-    /// Lines of the chat and files that were told of.
-    lines: usize,
+    /// Lines of the chat and files that were told of: no more than there are.
+    lines: BTreeSet<(u32, u32)>,
     files: BTreeMap<u64, &'static str>,
     has_spoken: bool,
     /// How each device was last.
@@ -39,20 +40,21 @@ pub(in crate::cli) struct Attendant<'a> {
 }
 
 impl<'a> Attendant<'a> {
-    pub(in crate::cli) fn new(args: &'a Part, session: &'a Session) -> Self {
+    pub(in crate::cli) fn new(args: &'a Part, session: &'a Session, own: &'a Devices) -> Self {
         Self {
             args,
             knocks: None,
             locks: false,
             greeting: "In the call",
             session,
+            own,
             start: Instant::now(),
             cpu: None,
             counted_from: None,
             said: BTreeMap::new(),
             answered: BTreeSet::new(),
             is_in: false,
-            lines: 0,
+            lines: BTreeSet::new(),
             files: BTreeMap::new(),
             has_spoken: false,
             devices: Default::default(),
@@ -67,11 +69,11 @@ impl<'a> Attendant<'a> {
     }
 
     /// Writes the figures where they are wanted.
-    pub(in crate::cli) fn report(&self, devices: &Devices) -> anyhow::Result<()> {
+    pub(in crate::cli) fn report(&self) -> anyhow::Result<()> {
         let Some(path) = &self.args.report else { return Ok(()) };
         let spent = call::report::cpu().zip(self.cpu).map(|(now, then)| now.saturating_sub(then));
         let lasted = self.counted_from.map_or(Duration::ZERO, |from| from.elapsed());
-        stats::write(&call::report::report(self.session, devices, lasted, spent), path)
+        stats::write(&call::report::report(self.session, self.own, lasted, spent), path)
     }
 
     fn say(&self, line: &str) {
@@ -147,7 +149,9 @@ impl<'a> Attendant<'a> {
             self.session.execute(command);
         }
         self.follow_talk(&view);
-        self.follow_devices(&view.own);
+        let mut own = Own::default();
+        self.own.fill(&mut own);
+        self.follow_devices(&own);
         let mut said = BTreeMap::new();
         for member in &view.members {
             let how = match member.link {
@@ -201,11 +205,13 @@ impl<'a> Attendant<'a> {
                 self.session.execute(Command::SendFile(path.clone()));
             }
         }
-        for line in view.chat.get(self.lines..).unwrap_or_default() {
+        // One that comes late stands between those that were told of.
+        for line in view.chat.iter().filter(|line| !self.lines.contains(&line.id)) {
             let from = line.from.as_deref().unwrap_or("you");
-            self.say(&format!("{from}: {}", line.text));
+            let passed_on = if line.is_passed_on { " (passed on)" } else { "" };
+            self.say(&format!("{from}{passed_on}: {}", line.text));
         }
-        self.lines = view.chat.len();
+        self.lines = view.chat.iter().map(|line| line.id).collect();
         for file in &view.files {
             let how = match &file.progress {
                 Progress::Offered => "is offered",

@@ -13,6 +13,7 @@ use farwheel_proto::video::Size;
 
 use crate::call::{self, Choices, Tiles, Way, files};
 use crate::cli::{Measure, parse_size};
+use crate::model::settings::FILE_LIMIT_MB;
 use crate::session::video::Shown;
 
 /// Devices, and what happens without a window.
@@ -22,6 +23,9 @@ pub(in crate::cli) struct Part {
     /// Spend little data: small pictures, few of them.
     #[arg(long)]
     pub(in crate::cli) low_data: bool,
+    /// Largest file that is taken from others, in MB [default: as the settings say, at first 2000].
+    #[arg(long, value_name = "MB")]
+    pub(in crate::cli) file_limit: Option<u32>,
     /// The camera: usb:0, usb:/dev/video0, test, command:<program>, or none [default: the first one there is].
     #[arg(long, value_name = "CAMERA")]
     pub(in crate::cli) camera: Option<String>,
@@ -108,7 +112,7 @@ impl Part {
             thrift: self.thrift(),
             files: files::Config {
                 folder: self.accept_files.clone().unwrap_or_else(call::desk::files_folder),
-                limit: call::desk::FILE_MAX,
+                limit: call::desk::bytes(self.file_limit.unwrap_or(FILE_LIMIT_MB)),
                 offers: match self.accept_files {
                     Some(_) => files::Offers::Take,
                     None => files::Offers::Ask,

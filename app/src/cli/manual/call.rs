@@ -43,6 +43,7 @@ pub(super) fn run(options: &Options, first: First) -> anyhow::Result<Exit> {
             ice_servers: options.ice_servers()?,
             strip: options.part.measure.strip(false),
             thrift: options.part.thrift(),
+            file_limit_mb: options.part.file_limit,
             choices: options.part.choices()?,
         };
         return window::call_with(options.name.clone(), how, begin, options.part.lasts());
@@ -80,9 +81,9 @@ pub(super) fn run(options: &Options, first: First) -> anyhow::Result<Exit> {
     if let Some(exit) = connect(options, &session, &mut lines, &stop)? {
         return Ok(exit);
     }
-    let mut attendant = Attendant::new(&options.part, &session);
+    let mut attendant = Attendant::new(&options.part, &session, &devices);
     let exit = attendant.attend(&stop);
-    attendant.report(&devices)?;
+    attendant.report()?;
     Ok(exit)
 }
 

@@ -477,7 +477,7 @@ mod tests {
 
     #[test]
     fn what_others_wrote_and_sent_is_unread_until_the_panel_was_open() {
-        let mut call = Call { chat: vec![line(None, 9), line(Some("Ada"), 8)], ..Call::default() };
+        let mut call = Call { chat: vec![line(None, 9), line(Some("Ada"), 8)].into(), ..Call::default() };
         let mut draft = Draft::default();
         assert_eq!(draft.unread(&call), 1);
         draft.seen = arrived(&call);
@@ -490,7 +490,7 @@ mod tests {
     #[test]
     fn files_stand_between_the_lines_by_their_time() {
         let call = Call {
-            chat: vec![line(None, 60), line(Some("Ada"), 20)],
+            chat: vec![line(None, 60), line(Some("Ada"), 20)].into(),
             files: vec![file(None, 40, Progress::Offered), file(None, 10, Progress::Offered)],
             ..Call::default()
         };

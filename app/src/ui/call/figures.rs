@@ -147,7 +147,7 @@ mod tests {
         let sample =
             |ids: &[PeerId]| Figures { links: ids.iter().map(|id| (*id, LinkFigures::default())).collect() };
         let call = Call {
-            figures: vec![sample(&[ada]), sample(&[ada]), sample(&[ada, grace]), sample(&[grace])],
+            figures: vec![sample(&[ada]), sample(&[ada]), sample(&[ada, grace]), sample(&[grace])].into(),
             ..Call::default()
         };
         let times =
