@@ -304,6 +304,7 @@ fn three(call: &mut Call) {
         Link::Connected { bars: 3, reason: Some("1 % of packets lost on the way here".into()) };
     // What came before the panel was opened.
     call.chat = chat().into_iter().take(3).collect();
+    call.unread = call.chat.iter().filter(|line| line.from.is_some()).count();
 }
 
 fn chat() -> Vec<Line> {

@@ -90,6 +90,7 @@ pub(super) fn call(parts: &Parts<'_>, history: &History, now: Instant) -> Call {
             .map(|peer| (peer.id, peer.name.clone().unwrap_or_else(|| "Somebody".to_owned())))
             .collect(),
         chat: parts.talk.lines(),
+        unread: parts.talk.chat.unread(),
         files: match &parts.talk.files {
             Some(files) => files.view(now, |id| {
                 people.get(id).map_or_else(|| "Somebody".to_owned(), |person| person.name.clone())

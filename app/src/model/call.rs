@@ -98,6 +98,8 @@ pub struct Call {
     pub knocking: Vec<(PeerId, String)>,
     /// What was written, oldest first.
     pub chat: List<Line>,
+    /// Lines that the others said since the user looked at them; what was said before one came does not count.
+    pub unread: usize,
     /// Files on their way or there, oldest first.
     pub files: Vec<File>,
     /// The own recording.
@@ -388,6 +390,8 @@ pub enum Command {
     Tiles(Vec<(PeerId, Option<Tile>, Option<Tile>)>),
     /// Write to all.
     Say(String),
+    /// The user sees what was written.
+    ReadChat,
     /// Offer a file to all.
     SendFile(PathBuf),
     /// Take files of at most so many bytes from now on.

@@ -267,10 +267,10 @@ fn a_knock_and_a_line_call_for_who_looks_elsewhere_and_for_nobody_else() {
     let call = harness.state_mut().model.call.as_mut().unwrap();
     call.knocking.clear();
     let ago = std::time::Duration::ZERO;
-    call.chat.push(Line { from: None, ago, text: "mine".into() });
+    call.chat.push(Line { from: None, ago, text: "mine".into(), ..Line::default() });
     assert!(!calls_for(&mut harness));
     let call = harness.state_mut().model.call.as_mut().unwrap();
-    call.chat.push(Line { from: Some("Rob".into()), ago, text: "yours".into() });
+    call.chat.push(Line { from: Some("Rob".into()), ago, text: "yours".into(), ..Line::default() });
     assert!(calls_for(&mut harness));
     look_away(&mut harness, false);
     knock(&mut harness, 91);
@@ -325,6 +325,7 @@ fn lines_out_of_sight_are_told_but_not_laid_out() {
         from: Some("Samuel Okoye".into()),
         ago: std::time::Duration::from_secs(9),
         text: format!("This is line {n}"),
+        ..Line::default()
     };
     let call = harness.state_mut().model.call.as_mut().unwrap();
     call.files.clear();

@@ -63,6 +63,7 @@ impl Worker {
             Command::ExportFigures => self.export(),
             Command::DebugBundle => self.report(),
             Command::Say(text) => self.say(&text),
+            Command::ReadChat => self.talk.chat.read(),
             Command::SendFile(path) => {
                 if let Some(files) = &mut self.talk.files {
                     files.send(path);

@@ -22,7 +22,7 @@ use crate::ui::widgets::{Tone, describe, icon_button, paint_icon, paint_line, pa
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     text: String,
-    seen: usize,
+    files_seen: usize,
     focus: Focus,
     heights: Heights,
 }
@@ -72,7 +72,7 @@ enum Focus {
 impl Draft {
     /// How much the others wrote and sent since the panel was last open.
     pub(super) fn unread(&self, call: &Call) -> usize {
-        arrived(call).saturating_sub(self.seen)
+        call.unread + files(call).saturating_sub(self.files_seen)
     }
 
     /// The next paint puts the cursor where one writes.
@@ -84,12 +84,19 @@ impl Draft {
 /// How much the others wrote and sent.
 pub(super) fn arrived(call: &Call) -> usize {
     let lines = call.chat.iter().filter(|line| line.from.is_some()).count();
-    lines + call.files.iter().filter(|file| file.from.is_some()).count()
+    lines + files(call)
+}
+
+fn files(call: &Call) -> usize {
+    call.files.iter().filter(|file| file.from.is_some()).count()
 }
 
 /// Shows the panel.
 pub(super) fn show(ui: &mut Ui, rect: Rect, screen: &mut Screen, cx: &mut Cx<'_>) {
-    screen.chat.seen = arrived(cx.call);
+    screen.chat.files_seen = files(cx.call);
+    if cx.call.unread > 0 {
+        cx.ask(Command::ReadChat);
+    }
     let body = super::panel(ui, rect, "Chat", screen);
     let foot = Rect::from_min_max(pos2(body.left(), body.bottom() - 56.0), body.max);
     let middle = Rect::from_min_max(body.min, pos2(body.right(), foot.top()));
@@ -477,14 +484,14 @@ mod tests {
 
     #[test]
     fn what_others_wrote_and_sent_is_unread_until_the_panel_was_open() {
-        let mut call = Call { chat: vec![line(None, 9), line(Some("Ada"), 8)].into(), ..Call::default() };
+        let mut call = Call { unread: 1, ..Call::default() };
         let mut draft = Draft::default();
         assert_eq!(draft.unread(&call), 1);
-        draft.seen = arrived(&call);
-        assert_eq!(draft.unread(&call), 0);
-        call.chat.push(line(None, 1));
         call.files.push(file(Some("Ada"), 1, Progress::Offered));
-        assert_eq!(draft.unread(&call), 1);
+        call.files.push(file(None, 1, Progress::Offered));
+        assert_eq!(draft.unread(&call), 2);
+        (call.unread, draft.files_seen) = (0, files(&call));
+        assert_eq!(draft.unread(&call), 0);
     }
 
     #[test]
