@@ -6,6 +6,7 @@ mod calls;
 #[path = "../../examples/gallery/canned.rs"]
 mod canned;
 mod controls;
+mod letters;
 mod lobby;
 mod pair;
 mod shader;
@@ -96,6 +97,21 @@ fn other_pages_look_as_designed() {
         ],
         Theme::Dark,
     );
+}
+
+#[test]
+fn the_page_of_two_looks_as_designed() {
+    check(&["pair", "pair-waiting", "pair-offer", "pair-reading", "pair-together"], Theme::Dark);
+}
+
+#[test]
+fn an_offer_can_be_read_in_the_light_theme() {
+    check(&["pair-offer"], Theme::Light);
+}
+
+#[test]
+fn the_way_into_a_call_by_letters_looks_as_designed() {
+    check(&["prejoin-letters", "prejoin-offer", "prejoin-reading", "prejoin-answer"], Theme::Dark);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::{BufWriter, Write as _};
 use std::process::{ChildStdin, Command};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 
 use farwheel_lab::program::{Program, binary, wait_for};
 use serde_json::Value;
@@ -21,15 +23,21 @@ fn pair(url: &str, name: &str, more: &[&str]) -> Command {
     pair
 }
 
-/// Writes numbered lines, then the end.
-fn number(stdin: ChildStdin, count: u32) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(move || {
+/// Writes numbered lines, half of them at once and half when told to, then the end.
+fn number(stdin: ChildStdin, count: u32) -> (Sender<()>, JoinHandle<()>) {
+    let (go_on, told) = channel();
+    let writer = std::thread::spawn(move || {
         let mut stdin = BufWriter::new(stdin);
         for n in 0..count {
+            if n == count / 2 {
+                stdin.flush().unwrap();
+                told.recv().unwrap();
+            }
             writeln!(stdin, "{n}").unwrap();
         }
         stdin.flush().unwrap();
-    })
+    });
+    (go_on, writer)
 }
 
 fn objects(said: &str) -> impl Iterator<Item = Value> {
@@ -45,15 +53,16 @@ fn ten_thousand_lines_each_way_survive_a_server_that_is_started_again() {
     ada.wait_line(r#""event":"waiting""#);
     let (mut grace, to_grace) = Program::start_with_input(pair(&url, "Grace", &["--json"]));
     grace.wait_line(r#""event":"found""#);
-    let busy = pair(&url, "Eve", &["--json"]).output().unwrap();
-    assert_eq!(busy.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&busy.stdout).contains(r#""event":"busy""#));
+    let (eve, _to_eve) = Program::start_with_input(pair(&url, "Eve", &["--json"]));
+    let (status, said) = eve.wait();
+    assert!(status.code() == Some(4) && said.contains(r#""event":"busy""#), "{status} {said}");
     let writers = [number(to_ada, LINES), number(to_grace, LINES)];
     grace.wait_line(r#""text":"1000""#);
     drop(server);
     grace.wait_line(r#""event":"away""#);
+    writers.iter().for_each(|(go_on, _)| go_on.send(()).unwrap());
     let (_server, _) = serve(&address);
-    for writer in writers {
+    for (_, writer) in writers {
         writer.join().unwrap();
     }
     for program in [ada, grace] {
