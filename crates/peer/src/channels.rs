@@ -105,9 +105,6 @@ pub(crate) async fn send(
                 shared.pop_message(channel)
             };
             let Some(data) = data else { break };
-            if channel == Channel::File {
-                shared.file_taken.notify_waiters();
-            }
             sent_at = Instant::now();
             if let Some(detour) = detour {
                 if detour.send(channel, &data).await {

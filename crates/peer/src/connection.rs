@@ -325,28 +325,6 @@ impl Connection {
         self.shared.messages().room_for_pieces()
     }
 
-    /// Waits until there is room for a piece of a file; at once where there is.
-    ///
-    /// # Errors
-    ///
-    /// When the connection is closed.
-    pub async fn file_room(&self) -> Result<(), SendError> {
-        let mut closed = self.closed.clone();
-        loop {
-            let taken = self.shared.file_taken.notified();
-            if !self.shared.channels_open.load(Ordering::Acquire) {
-                return Err(SendError::NotConnected);
-            }
-            if self.shared.messages().has_room_for_piece() {
-                return Ok(());
-            }
-            tokio::select! {
-                () = taken => {}
-                _ = closed.wait_for(|closed| *closed) => return Err(SendError::NotConnected),
-            }
-        }
-    }
-
     /// Sends a message; never waits. On a lossy channel that is stuck the oldest of four waiting commands,
     /// or of eight datagrams of telemetry one of which there is a newer one, is dropped.
     ///
@@ -483,8 +461,6 @@ pub(crate) struct Shared {
     pub(crate) state: watch::Sender<LinkState>,
     keyframe_wanted: [Notify; 2],
     messages_added: [Notify; Channel::ALL.len()],
-    /// A piece of a file has left the outbox.
-    pub(crate) file_taken: Notify,
     pictures_added: [Notify; 2],
     pub(crate) sound_added: Notify,
     /// Decides on what is sent; `None` on a side that sends no pictures.
@@ -516,7 +492,6 @@ impl Shared {
             state: watch::Sender::new(LinkState::Connecting),
             keyframe_wanted: [const { Notify::const_new() }; 2],
             messages_added: [const { Notify::const_new() }; Channel::ALL.len()],
-            file_taken: Notify::new(),
             pictures_added: [const { Notify::const_new() }; 2],
             sound_added: Notify::new(),
             detour: Mutex::default(),

@@ -95,11 +95,6 @@ impl Messages {
         PIECES_MAX.saturating_sub(self.file.len())
     }
 
-    /// Whether another piece of a file would be taken.
-    pub(crate) fn has_room_for_piece(&self) -> bool {
-        self.file.len() < PIECES_MAX
-    }
-
     fn queue(&mut self, channel: Channel) -> &mut VecDeque<Bytes> {
         match channel {
             Channel::Control => &mut self.control,
