@@ -7,6 +7,7 @@ pub mod letter;
 pub mod mesh;
 pub mod message;
 pub mod quality;
+pub mod ring;
 #[cfg(test)]
 mod test;
 pub mod text;
