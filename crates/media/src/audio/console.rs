@@ -9,6 +9,7 @@ use farwheel_proto::sound::{BLOCK, Key, Microphone, Packet, RATE, SoundTime, Spe
 
 use super::clean::{Cleaner, Cleaning};
 use super::codec::{Encoder, Error, Thrift};
+use super::tone::{Player, Tone};
 use super::voice::{Remote, Shared};
 
 /// So much the count of samples may be off the clock before stamps are set anew: what a device's start may be off by.
@@ -31,6 +32,7 @@ pub(crate) struct Console {
     was_silent: bool,
     limit: f32,
     chime: Option<usize>,
+    tone: Option<Player>,
 }
 
 /// What the microphone took up in the last 10 ms.
@@ -61,6 +63,7 @@ impl Console {
             was_silent: true,
             limit: 1.0,
             chime: None,
+            tone: None,
         })
     }
 
@@ -91,6 +94,11 @@ impl Console {
 
     pub(crate) fn chime(&mut self) {
         self.chime = Some(0);
+    }
+
+    /// Sounds again and again, or not any more.
+    pub(crate) fn set_tone(&mut self, tone: Option<Tone>) {
+        self.tone = tone.map(Player::new);
     }
 
     /// The microphone's level, whether somebody speaks, and whether in vain.
@@ -132,6 +140,9 @@ impl Console {
                 *mixed += chime(at + n);
             }
             self.chime = (at + BLOCK < CHIME).then_some(at + BLOCK);
+        }
+        if let Some(tone) = &mut self.tone {
+            tone.mix(&mut mix);
         }
         self.limit(&mut mix);
         mix

@@ -14,7 +14,7 @@ use super::console::{Captured, Console};
 use super::device::keeper::{Board, Change, Keeper};
 use super::device::ring::Taken;
 use super::device::{self, Direction, Intake, Outlet};
-use super::{Spec, voice};
+use super::{Spec, Tone, voice};
 
 /// How often the engine works.
 const TICK: Duration = Duration::from_millis(10);
@@ -122,6 +122,7 @@ enum Command {
     Thrift(Thrift),
     Loss(f32),
     Chime,
+    Tone(Option<Tone>),
     Tap(SyncSender<Mixed>, Arc<AtomicU64>),
     End,
 }
@@ -217,6 +218,11 @@ impl Engine {
     /// Plays three notes on the speaker in use.
     pub fn chime(&self) {
         self.tell(Command::Chime);
+    }
+
+    /// Plays this on the speaker in use, from its beginning, until it is told otherwise.
+    pub fn set_tone(&self, tone: Option<Tone>) {
+        self.tell(Command::Tone(tone));
     }
 
     /// All that sounds from now on, for a recorder.
@@ -363,6 +369,10 @@ impl Run {
             Command::Loss(loss) => self.console.set_loss(loss),
             Command::Chime => {
                 self.console.chime();
+                Ok(())
+            }
+            Command::Tone(tone) => {
+                self.console.set_tone(tone);
                 Ok(())
             }
             Command::Tap(sender, dropped) => {

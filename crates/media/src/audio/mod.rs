@@ -21,6 +21,7 @@ mod engine;
 pub mod figures;
 mod marks;
 mod spec;
+mod tone;
 mod voice;
 
 pub use clean::Cleaning;
@@ -32,4 +33,5 @@ pub use device::names as device_names;
 pub use engine::{Config, Engine, Error, Mixed, Status, Tap};
 pub use marks::Heard;
 pub use spec::{Spec, SpecError};
+pub use tone::Tone;
 pub use voice::{Status as VoiceStatus, Voice};
