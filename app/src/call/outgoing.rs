@@ -12,6 +12,7 @@ use farwheel_media::capture::{self, Camera, State};
 use farwheel_media::encode::{self, Encoder, Order};
 use farwheel_media::slot::Taken;
 use farwheel_peer::{ConnId, Connection, Sent, Track};
+use farwheel_proto::anchor::Anchor;
 use farwheel_proto::call::layers::Demand;
 use farwheel_proto::call::layers::{ENCODINGS_MAX, Encoding, Kind, Layers, Source, Thrift};
 use farwheel_proto::control::ReceiverReport;
@@ -486,24 +487,39 @@ impl Output {
         is_worth
     }
 
-    /// Where one alone gets the encoding, what it lost is mended from a picture that it holds; where several do, they hold
-    /// different ones, and a key frame serves all.
+    /// What one lost is mended from a picture that all who get the encoding hold: for those who lost nothing it is a
+    /// picture like any other. Where there is none, or somebody tells nothing, a key frame serves all.
     fn handle_losses(&mut self, track: Track, members: &[&Receiver]) {
-        let [only] = members else {
-            for member in members {
-                if member.connection.take_recovery_order(track) {
-                    member.connection.refuse_recovery(track);
-                }
+        let reports: Option<Vec<_>> = members.iter().map(|member| member.said.report()).collect();
+        let held = reports
+            .map(|reports| common(reports.iter().map(|report| report.held.anchors().collect::<Vec<_>>())));
+        if let Some(held) = &held {
+            self.encoder.handle_held(held);
+            members.iter().for_each(|member| member.connection.allow_recoveries(track));
+        }
+        // Each is asked: an order is told once.
+        let ordering: Vec<_> =
+            members.iter().filter(|member| member.connection.take_recovery_order(track)).collect();
+        let is_mended =
+            !ordering.is_empty() && held.is_some() && self.encoder.order_recovery() == Order::Taken;
+        for member in members {
+            match (is_mended, ordering.iter().any(|one| one.connection.conn() == member.connection.conn())) {
+                // It comes to this one as well, and mends what it is about to lose.
+                (true, false) => member.connection.note_recovery(track),
+                (false, true) => member.connection.refuse_recovery(track),
+                (true, true) | (false, false) => {}
             }
-            return;
-        };
-        let Some(report) = only.said.report() else { return };
-        only.connection.allow_recoveries(track);
-        self.encoder.handle_held(&report.held.anchors().collect::<Vec<_>>());
-        if only.connection.take_recovery_order(track) && self.encoder.order_recovery() == Order::NoAnchor {
-            only.connection.refuse_recovery(track);
         }
     }
+}
+
+/// What all of them hold.
+fn common(held: impl Iterator<Item = Vec<Anchor>>) -> Vec<Anchor> {
+    held.reduce(|mut all, one| {
+        all.retain(|anchor| one.contains(anchor));
+        all
+    })
+    .unwrap_or_default()
 }
 
 impl Encoded {
@@ -527,6 +543,19 @@ mod tests {
     fn output() -> Output {
         let target = encode::Target { bitrate: Bitrate::from_kbps(200), size: Size::new(64, 64), fps: 30 };
         Output::new(Encoder::open(encode::Config::default(), target).unwrap())
+    }
+
+    #[test]
+    fn several_receivers_are_mended_from_what_all_of_them_hold() {
+        let anchor = |number: u32| Anchor(number);
+        let of = |lists: &[&[u32]]| {
+            common(lists.iter().map(|list| list.iter().copied().map(anchor).collect::<Vec<_>>()))
+        };
+        let want = |list: &[u32]| list.iter().copied().map(anchor).collect::<Vec<_>>();
+        assert_eq!(of(&[]), want(&[]));
+        assert_eq!(of(&[&[1, 2]]), want(&[1, 2]));
+        assert_eq!(of(&[&[1, 2], &[2, 3], &[2]]), want(&[2]));
+        assert_eq!(of(&[&[1, 2], &[]]), want(&[]), "one that has just come holds nothing");
     }
 
     #[test]
