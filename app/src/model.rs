@@ -13,6 +13,7 @@ pub mod link;
 pub mod list;
 pub mod lobby;
 pub mod pair;
+pub mod ring;
 pub mod scan;
 pub mod settings;
 pub mod stats;
@@ -43,6 +44,10 @@ pub struct Model {
     pub pair: Pair,
     /// The camera reads a letter.
     pub scan: Option<Scan>,
+    /// Where others can ring; none: nowhere.
+    pub line: Option<ring::Line>,
+    /// Who rang in vain, newest first.
+    pub missed: Vec<ring::Missed>,
     /// Devices, live axes and mapping.
     pub gamepad: Gamepad,
     /// The settings in force.

@@ -13,6 +13,7 @@ mod logo;
 mod notices;
 mod pair;
 mod prejoin;
+mod ring;
 mod settings;
 mod shortcuts;
 mod stats;

@@ -8,6 +8,7 @@ use farwheel::model::call::{
     Recording, Server, Source, Target, Trust, Verification, Voice,
 };
 use farwheel::model::connect::{Field, Problem};
+use farwheel::model::ring::{Incoming, Line as OwnLine, Missed, Ringing, Standing, Why};
 use farwheel::model::{Model, Scan};
 use farwheel::render::slot::{Picture, Slot};
 use farwheel::ui::Page;
@@ -25,8 +26,13 @@ pub(crate) type Faces = HashMap<Source, Slot>;
 const CALL: &str = include_str!("call.sdp");
 
 /// Every state of calls by name, with its page.
-pub(crate) const STATES: [(&str, Page); 37] = [
+pub(crate) const STATES: [(&str, Page); 44] = [
     ("calls", Page::Call),
+    ("calls-line", Page::Call),
+    ("calls-line-failed", Page::Call),
+    ("ring", Page::Call),
+    ("ring-changed", Page::Settings),
+    ("ring-driving", Page::Drive),
     ("prejoin", Page::Call),
     ("prejoin-no-devices", Page::Call),
     ("prejoin-waiting", Page::Call),
@@ -35,6 +41,8 @@ pub(crate) const STATES: [(&str, Page); 37] = [
     ("prejoin-offer", Page::Call),
     ("prejoin-reading", Page::Call),
     ("prejoin-answer", Page::Call),
+    ("prejoin-ringing", Page::Call),
+    ("prejoin-declined", Page::Call),
     ("call-alone", Page::Call),
     ("call-one", Page::Call),
     ("call-one-no-camera", Page::Call),
@@ -70,6 +78,7 @@ pub(crate) fn fill(name: &str, model: &mut Model) {
     model.settings.name = "Ada Martin".into();
     match name {
         "calls" => {}
+        "calls-line" | "calls-line-failed" | "ring" | "ring-changed" | "ring-driving" => line(name, model),
         name if name.starts_with("prejoin") => {
             model.prejoin = Some(prejoin(name));
             model.scan = (name == "prejoin-reading").then(Scan::default);
@@ -112,6 +121,15 @@ fn prejoin(name: &str) -> PreJoin {
                 field: Field::Form,
             });
         }
+        "prejoin-ringing" => phase = Phase::Ringing(Ringing::Rings(Some("Samuel Okoye".into()))),
+        "prejoin-declined" => {
+            phase = Phase::Failed(Problem {
+                what: "Samuel Okoye has declined the call.".into(),
+                remedy: "Try again later, or write.".into(),
+                code: Some("declined".into()),
+                field: Field::Form,
+            });
+        }
         _ => {}
     }
     let letters = match name {
@@ -122,8 +140,57 @@ fn prejoin(name: &str) -> PreJoin {
         "prejoin-answer" => Some(Letters::Answer { letter: super::letter(Kind::Answer, CALL) }),
         _ => None,
     };
-    let target = if letters.is_none() { target() } else { Target::default() };
+    let target = match name {
+        "prejoin-ringing" | "prejoin-declined" => own_line(),
+        _ if letters.is_none() => target(),
+        _ => Target::default(),
+    };
     PreJoin { target, letters, own, phase, is_testing: false }
+}
+
+fn own_line() -> Target {
+    let room = "line-e5ahbnoq7vgtdk0p3r2m9sc8u0".into();
+    Target { server: "wss://example.org".into(), room, token: String::new() }
+}
+
+fn line(name: &str, model: &mut Model) {
+    let standing = match name {
+        "calls-line-failed" => Standing::Failed(Problem {
+            what: "Nothing answers at wss://example.org.".into(),
+            remedy: "Start the server (`farwheel-signaling serve`), or check address and port.".into(),
+            code: Some("connection_refused".into()),
+            field: Field::Server,
+        }),
+        _ => Standing::Open,
+    };
+    let incoming = |name: &str, trust| Incoming { name: name.into(), trust, lasted: Duration::from_secs(4) };
+    model.settings.call.line = Some("wss://example.org".into());
+    model.line = Some(OwnLine {
+        link: farwheel::model::invitation::link(&own_line()),
+        target: own_line(),
+        standing,
+        incoming: match name {
+            "ring" => Some(incoming("Samuel Okoye", Trust::Verified)),
+            "ring-changed" => {
+                Some(incoming("Greta Lindqvist of the workshop in the old harbour", Trust::Changed))
+            }
+            "ring-driving" => Some(incoming("Daniel Reyes", Trust::New)),
+            _ => None,
+        },
+    });
+    if name == "calls-line" {
+        let missed = |name: &str, trust, seconds, why| Missed {
+            name: name.into(),
+            trust,
+            ago: Duration::from_secs(seconds),
+            target: own_line(),
+            why,
+        };
+        model.missed = vec![
+            missed("Greta Lindqvist", Trust::Known, 340, Why::Unanswered),
+            missed("Daniel Reyes", Trust::New, 4000, Why::Busy),
+        ];
+    }
 }
 
 fn target() -> Target {

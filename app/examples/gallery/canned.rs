@@ -85,7 +85,13 @@ const DRIVING: [(&str, Page); 40] = [
 pub(crate) fn model(name: &str) -> Model {
     let mut model = Model::default();
     match name {
-        name if name.starts_with("call") || name.starts_with("prejoin") => calls::fill(name, &mut model),
+        "ring-driving" => {
+            calls::fill(name, &mut model);
+            model.drive = Some(driving());
+        }
+        name if ["call", "prejoin", "ring"].iter().any(|kind| name.starts_with(kind)) => {
+            calls::fill(name, &mut model);
+        }
         name if name.starts_with("connect") => model.connect = lobby::connect(name),
         "gamepad" => model.gamepad = gamepad(),
         "gamepad-none" => {}

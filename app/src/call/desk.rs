@@ -8,11 +8,15 @@ use farwheel_peer::signaling::{self, Place, Role, RoomName};
 use farwheel_peer::{Bind, CandidatePolicy, IceServer};
 use farwheel_proto::call::layers::Thrift;
 use farwheel_proto::call::letter::{self, Kind, Wanted};
+use farwheel_proto::call::ring::{Address, Attention, Outcome, Progress};
 
+use super::dial::{self, Dialing};
 use super::files;
+use super::rings::{Around, Rings};
 use super::{Choices, Config, Devices, Letters, Session, Side, Stage, Tiles, Way};
 use crate::model::call::{self, Command, Own, Phase, PreJoin, Source, Target};
 use crate::model::connect::{Field, Problem};
+use crate::model::ring::Ringing;
 use crate::model::settings::Calling;
 use crate::model::{Model, Notice};
 use crate::render::slot::Slot;
@@ -62,6 +66,7 @@ pub struct Desk {
     place: Option<Here>,
     wake: Option<Arc<dyn Fn() + Send + Sync>>,
     notices: Vec<Notice>,
+    rings: Rings,
 }
 
 struct Here {
@@ -69,6 +74,7 @@ struct Here {
     target: Option<Target>,
     devices: Arc<Devices>,
     session: Option<Session>,
+    dialing: Option<Dialing>,
     problem: Option<Problem>,
     /// What is wrong with an offer that was given.
     wrong: Option<String>,
@@ -123,6 +129,7 @@ impl Desk {
 
     /// Sets what is called when something changes or a picture comes.
     pub fn on_change(&mut self, wake: Arc<dyn Fn() + Send + Sync>) {
+        self.rings.on_change(Arc::clone(&wake));
         self.wake = Some(wake);
         self.tell_wake();
     }
@@ -136,11 +143,17 @@ impl Desk {
         if let Some(session) = &here.session {
             session.on_change(Arc::clone(wake));
         }
+        if let Some(dialing) = &here.dialing {
+            dialing.on_change(Arc::clone(wake));
+        }
     }
 
     /// Brings the model up to this instant; `name` is what others see.
-    pub fn refresh(&mut self, model: &mut Model, name: &str) {
+    pub fn refresh(&mut self, model: &mut Model, runtime: &Runtime, name: &str, calling: &Calling) {
         model.notices.append(&mut self.notices);
+        self.follow_line(runtime, name, calling);
+        self.follow_dialing(runtime, name, calling);
+        self.rings.fill(model);
         let Some(here) = &mut self.place else {
             (model.prejoin, model.call) = (None, None);
             return;
@@ -175,13 +188,62 @@ impl Desk {
                 here.problem = Some(problem.clone());
                 Phase::Failed(problem)
             }
-            None => here.problem.clone().map_or(Phase::Idle, Phase::Failed),
+            None => match (&here.dialing, &here.problem) {
+                (Some(dialing), _) => ringing(dialing),
+                (None, Some(problem)) => Phase::Failed(problem.clone()),
+                (None, None) => Phase::Idle,
+            },
         };
         let is_testing = here.devices.is_testing();
         model.call = None;
         let letters = here.target.is_none().then(|| here.letters());
         let target = here.target.clone().unwrap_or_default();
         model.prejoin = Some(PreJoin { target, letters, own, phase, is_testing });
+    }
+
+    /// Lets others ring as the settings say, and goes where a ring was accepted.
+    fn follow_line(&mut self, runtime: &Runtime, name: &str, calling: &Calling) {
+        let is_occupied =
+            self.place.as_ref().is_some_and(|here| here.session.is_some() || here.dialing.is_some());
+        let around = Around {
+            runtime,
+            name,
+            calling,
+            ca: self.options.ca.clone(),
+            home: home(),
+            speaker: self.options.choices.clone().with(calling).speaker,
+            attention: if is_occupied { Attention::Occupied } else { Attention::Free },
+        };
+        if let Some(target) = self.rings.follow(&around) {
+            self.prepare(Some(target), calling);
+            self.join(runtime, name, calling);
+        }
+    }
+
+    /// Goes into the call once the other side has taken it.
+    fn follow_dialing(&mut self, runtime: &Runtime, name: &str, calling: &Calling) {
+        let Some(here) = &mut self.place else { return };
+        let Some(dialing) = &here.dialing else { return };
+        let status = dialing.status();
+        match status.progress {
+            Progress::Over(Outcome::Accepted(room)) => {
+                here.dialing = None;
+                if let Some(target) = &mut here.target {
+                    target.room = room.to_string();
+                }
+                self.join(runtime, name, calling);
+            }
+            Progress::Over(outcome) => {
+                here.dialing = None;
+                here.problem = dial::failure(&outcome, status.name.as_deref());
+            }
+            Progress::Reaching | Progress::Seeking | Progress::Calling | Progress::Ringing => {
+                let is_refused = dialing.is_refused();
+                if let Some(problem) = status.problem.filter(|_| is_refused) {
+                    (here.dialing, here.problem) = (None, Some(problem));
+                }
+            }
+        }
     }
 
     /// Spends little data from now on, or as much as is of use.
@@ -218,11 +280,14 @@ impl Desk {
             // The screen before the call comes back: it may have been left by mistake.
             Command::Leave => {
                 if let Some(here) = &mut self.place {
-                    (here.session, here.problem) = (None, None);
+                    (here.session, here.dialing, here.problem) = (None, None, None);
                 }
                 // Letters count once.
                 self.place.take_if(|here| here.target.is_none());
             }
+            Command::AnswerRing(answer) => self.rings.answer(answer),
+            Command::LineToken(target) => self.rings.set_token(&target),
+            Command::ForgetMissed => self.rings.forget_missed(),
             command => {
                 let Some(here) = &self.place else { return };
                 if here.devices.execute(&command) {
@@ -237,13 +302,15 @@ impl Desk {
 
     fn prepare(&mut self, target: Option<Target>, calling: &Calling) {
         if let Some(here) = &mut self.place {
-            (here.target, here.session, here.problem, here.wrong) = (target, None, None, None);
+            (here.session, here.dialing, here.problem, here.wrong) = (None, None, None, None);
+            here.target = target;
             return;
         }
         match Devices::open(self.options.choices.clone().with(calling)) {
             Ok(devices) => {
                 let devices = Arc::new(devices);
-                self.place = Some(Here { target, devices, session: None, problem: None, wrong: None });
+                let (session, dialing, problem, wrong) = (None, None, None, None);
+                self.place = Some(Here { target, devices, session, dialing, problem, wrong });
                 self.tell_wake();
             }
             Err(error) => self.notices.push(Notice::bad(format!("The call cannot start: {error}."))),
@@ -254,6 +321,12 @@ impl Desk {
         let Some(here) = &mut self.place else { return };
         here.problem = None;
         let Some(target) = here.target.clone() else { return };
+        if let Ok(address) = target.room.trim().parse::<Address>() {
+            let dialing = dial(here, &target, address, &self.options, runtime, name);
+            here.dialing = Some(dialing);
+            self.tell_wake();
+            return;
+        }
         let room: RoomName = match target.room.parse() {
             Ok(room) => room,
             Err(error) => {
@@ -315,14 +388,45 @@ impl Desk {
                 offers: files::Offers::Ask,
             },
             home: home(),
+            recordings: None,
         };
         here.session = Some(Session::start(runtime.clone(), config, Arc::clone(&here.devices)));
         self.tell_wake();
     }
 }
 
+/// Rings there.
+fn dial(
+    here: &Here,
+    target: &Target,
+    address: Address,
+    options: &Options,
+    runtime: &Runtime,
+    name: &str,
+) -> Dialing {
+    let config = dial::Config {
+        address,
+        server: target.server.clone(),
+        name: name.to_owned(),
+        token: Some(target.token.clone()).filter(|token| !token.is_empty()),
+        ca: options.ca.clone(),
+        home: home(),
+    };
+    Dialing::start(runtime.clone(), config, Arc::clone(&here.devices))
+}
+
+/// How far a call to somebody's line is.
+fn ringing(dialing: &Dialing) -> Phase {
+    let status = dialing.status();
+    match status.progress {
+        Progress::Reaching | Progress::Over(_) => Phase::Joining,
+        Progress::Seeking | Progress::Calling => Phase::Ringing(Ringing::Seeking),
+        Progress::Ringing => Phase::Ringing(Ringing::Rings(status.name)),
+    }
+}
+
 /// Where this device's identity is kept.
-fn home() -> Option<PathBuf> {
+pub(crate) fn home() -> Option<PathBuf> {
     let store = crate::settings::Store::open().ok()?;
     store.path().parent().map(Path::to_owned)
 }

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use farwheel_media::audio;
+use farwheel_media::capture::usb::{self, Plugged};
 use farwheel_media::capture::{self, Overlay, Spec, screen};
 use farwheel_peer::{Call as Sources, Camera as Limits, Track};
 use farwheel_proto::call::State;
@@ -96,6 +97,9 @@ struct Inner {
     choices: Choices,
     cameras: Vec<(String, Spec)>,
     used: Option<usize>,
+    /// What was plugged in when the list was last brought up to date.
+    plugged: Vec<Plugged>,
+    looked_at: Option<Instant>,
     is_hand_up: bool,
     is_recording: bool,
     shared: Option<String>,
@@ -122,6 +126,8 @@ impl Devices {
                 choices,
                 cameras: Vec::new(),
                 used: None,
+                plugged: Vec::new(),
+                looked_at: None,
                 is_hand_up: false,
                 is_recording: false,
                 shared: None,
@@ -185,6 +191,13 @@ impl Devices {
         &self.sound
     }
 
+    /// Sounds again and again on the speaker, or not any more.
+    pub(super) fn set_tone(&self, tone: Option<audio::Tone>) {
+        if let Some(engine) = self.sound.engine() {
+            engine.set_tone(tone);
+        }
+    }
+
     /// What is encoded of the camera and of the screen.
     pub(super) fn encoded(&self) -> [Encoded; 2] {
         [self.camera.encoded(), self.screen.encoded()]
@@ -205,12 +218,30 @@ impl Devices {
         &self.own_screen
     }
 
-    /// Looks again at what is plugged in.
-    pub fn look(&self) {
+    /// Looks at what is plugged in: opens each device for a moment, to see whether it is a camera.
+    fn look(&self) {
+        let plugged = usb::plugged();
         let (cameras, used) = cameras(&lock(&self.state).choices);
         let mut state = lock(&self.state);
         state.used = used;
         state.cameras = cameras;
+        state.plugged = plugged;
+    }
+
+    /// Notices cameras that were plugged in or unplugged since; opens none but the first that there is.
+    pub(super) fn look_after_cameras(&self, now: Instant) {
+        let is_first = {
+            let mut state = lock(&self.state);
+            if state.looked_at.is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY) {
+                return;
+            }
+            state.looked_at = Some(now);
+            let plugged = usb::plugged();
+            state.handle_plugged(plugged)
+        };
+        if is_first {
+            self.capture();
+        }
     }
 
     /// Looks at what could be shared; asks the desktop, which takes some milliseconds.
@@ -316,6 +347,7 @@ impl Devices {
 
     /// Fills in what the screens show of this side.
     pub fn fill(&self, own: &mut Own) {
+        self.look_after_cameras(Instant::now());
         let sound = self.sound.status();
         let state = lock(&self.state);
         let problem = problem(&self.camera.health(), !state.cameras.is_empty());
@@ -351,7 +383,7 @@ impl Devices {
 
 /// The webcams there are, by name, and which of them is to be used.
 fn cameras(choices: &Choices) -> (Vec<(String, Spec)>, Option<usize>) {
-    let mut cameras: Vec<(String, Spec)> = match capture::usb::devices() {
+    let mut cameras: Vec<(String, Spec)> = match usb::devices() {
         Ok(found) => found
             .into_iter()
             .filter(|device| device.formats.is_ok())
@@ -421,10 +453,87 @@ fn problem(health: &Health, is_there: bool) -> Option<String> {
     }
 }
 
+impl Inner {
+    /// Brings the list up to date; the camera in use stays on it, as its source waits for it to come back. True if there
+    /// was none before: it is used.
+    fn handle_plugged(&mut self, plugged: Vec<Plugged>) -> bool {
+        if plugged == self.plugged {
+            return false;
+        }
+        let used = self.used.and_then(|used| self.cameras.get(used)).cloned();
+        let is_gone = |spec: &Spec| {
+            matches!(spec, Spec::Usb(path) if self.plugged.iter().any(|one| one.path == *path)
+                && !plugged.iter().any(|one| one.path == *path))
+        };
+        let is_kept = |camera: &(String, Spec)| used.as_ref() == Some(camera) || !is_gone(&camera.1);
+        let mut cameras: Vec<_> = self.cameras.iter().filter(|camera| is_kept(camera)).cloned().collect();
+        for one in plugged.iter().filter(|one| !self.plugged.contains(one)) {
+            let spec = Spec::Usb(one.path.clone());
+            if !cameras.iter().any(|(_, known)| *known == spec) {
+                cameras.push((one.name.clone(), spec));
+            }
+        }
+        let is_first = used.is_none() && !cameras.is_empty();
+        self.used = match used {
+            Some(used) => cameras.iter().position(|camera| *camera == used),
+            None => is_first.then_some(0),
+        };
+        (self.cameras, self.plugged) = (cameras, plugged);
+        is_first
+    }
+}
+
 /// More is of no use in a call of several, and a webcam gives it without effort.
 const CAMERA_SIZE: Size = Size::new(1280, 720);
 const CAMERA_FPS: u32 = 30;
+/// Somebody who plugs a camera in looks for it in the list after about so long.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const CAMERA_MAX: Bitrate = Bitrate::from_kbps(3000);
 const SCREEN_SIZE: Size = Size::new(1920, 1080);
 const SCREEN_FPS: u32 = 15;
 const SCREEN_MAX: Bitrate = Bitrate::from_kbps(4000);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plugged(numbers: &[u32]) -> Vec<Plugged> {
+        let one = |n: &u32| Plugged { path: format!("/dev/video{n}").into(), name: format!("Camera {n}") };
+        numbers.iter().map(one).collect()
+    }
+
+    #[test]
+    fn cameras_come_and_go_on_the_list_and_the_one_in_use_is_waited_for() {
+        let mut inner = Inner {
+            choices: Choices::default(),
+            cameras: Vec::new(),
+            used: None,
+            plugged: Vec::new(),
+            looked_at: None,
+            is_hand_up: false,
+            is_recording: false,
+            shared: None,
+            screens: Vec::new(),
+        };
+        // What is plugged in; what is on the list, which is used, whether it is opened now.
+        type Step = (&'static [u32], &'static [u32], Option<usize>, bool);
+        let table: [Step; 6] = [
+            (&[], &[], None, false),
+            (&[2], &[2], Some(0), true),
+            (&[0, 2], &[2, 0], Some(0), false),
+            (&[0], &[2, 0], Some(0), false),
+            (&[0, 2], &[2, 0], Some(0), false),
+            (&[2], &[2], Some(0), false),
+        ];
+        for (step, (now, listed, used, is_first)) in table.into_iter().enumerate() {
+            assert_eq!(inner.handle_plugged(plugged(now)), is_first, "{step}");
+            let names: Vec<_> = inner.cameras.iter().map(|(name, _)| name.clone()).collect();
+            let want: Vec<_> = listed.iter().map(|n| format!("Camera {n}")).collect();
+            assert_eq!((names, inner.used), (want, used), "{step}");
+        }
+        inner.cameras.insert(0, ("test".into(), Spec::Test));
+        inner.used = Some(0);
+        inner.handle_plugged(plugged(&[]));
+        assert_eq!((inner.cameras.len(), inner.used), (1, Some(0)), "what is no webcam stays");
+    }
+}

@@ -13,15 +13,19 @@
 pub mod bundle;
 pub mod desk;
 mod devices;
+pub mod dial;
 pub mod export;
 pub mod files;
+mod hearing;
 pub mod identity;
 mod keys;
+pub mod line;
 mod outgoing;
 mod people;
 pub mod pins;
 pub mod record;
 pub mod report;
+mod rings;
 mod sound;
 pub mod trust;
 mod view;
@@ -73,6 +77,8 @@ pub struct Config {
     pub files: files::Config,
     /// Where this device's identity and those met are kept; none: an identity for this call alone.
     pub home: Option<PathBuf>,
+    /// Where recordings go; none: the user's folder for videos.
+    pub recordings: Option<PathBuf>,
 }
 
 /// How the others are found.

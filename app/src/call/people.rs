@@ -8,6 +8,7 @@ use farwheel_peer::signaling::PeerId;
 use farwheel_proto::call::State;
 use farwheel_proto::clock::ClockSync;
 
+use super::hearing::Hearing;
 use super::lock;
 use crate::model::call::Source;
 use crate::render::slot::{Presented, Slot};
@@ -38,6 +39,8 @@ pub(super) struct Person {
     pub(super) camera: Arc<Mutex<Figures>>,
     /// The account of its screen's pictures.
     pub(super) screen: Arc<Mutex<Figures>>,
+    /// The account of its sound.
+    pub(super) hearing: Hearing,
     /// Its clock, as measured over the present connection.
     pub(super) clock: Arc<Mutex<ClockSync>>,
     /// Connections to it that stood, one after the other.
@@ -62,6 +65,7 @@ impl Person {
             volume: 1.0,
             camera: figures(),
             screen: figures(),
+            hearing: Hearing::default(),
             clock: Arc::new(Mutex::new(ClockSync::new(super::epoch()))),
             connections: 0,
             left_at: None,

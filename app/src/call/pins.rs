@@ -35,12 +35,15 @@ impl Store {
         let mut pins = self.load()?;
         let trust = pins.handle_met(key, name, now_s);
         self.save(&pins)?;
-        Ok(match trust {
-            Trust::New => model::Trust::New,
-            Trust::Known => model::Trust::Known,
-            Trust::Verified => model::Trust::Verified,
-            Trust::Changed => model::Trust::Changed,
-        })
+        Ok(shown(trust))
+    }
+
+    /// What is known of who has this identity and gives this name, without remembering it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn trust(&self, key: Key, name: &str) -> anyhow::Result<model::Trust> {
+        Ok(shown(self.load()?.trust(key, name)))
     }
 
     /// The user compared the words with who has this identity.
@@ -86,6 +89,15 @@ impl Store {
     }
 }
 
+const fn shown(trust: Trust) -> model::Trust {
+    match trust {
+        Trust::New => model::Trust::New,
+        Trust::Known => model::Trust::Known,
+        Trust::Verified => model::Trust::Verified,
+        Trust::Changed => model::Trust::Changed,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use farwheel_proto::call::verify::identity::Identity;
@@ -97,7 +109,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let key = Identity::from_seed(&[1; 32]).key();
         let store = || Store::in_folder(&folder.path().join("deep"));
-        assert_eq!(store().meet(key, "Ada", 1).unwrap(), model::Trust::New);
+        assert_eq!(store().trust(key, "Ada").unwrap(), model::Trust::New);
+        assert_eq!(store().meet(key, "Ada", 1).unwrap(), model::Trust::New, "a look is no meeting");
+        assert_eq!(store().trust(key, "Ada").unwrap(), model::Trust::Known);
         assert_eq!(store().meet(key, "Ada", 2).unwrap(), model::Trust::Known);
         store().verify(key).unwrap();
         assert_eq!(store().meet(key, "Ada", 3).unwrap(), model::Trust::Verified);

@@ -33,6 +33,7 @@ pub fn report(session: &Session, devices: &Devices, lasted: Duration, spent: Opt
                 "connections": person.connections,
                 "camera": picture(&mut lock(&person.camera), now),
                 "screen": picture(&mut lock(&person.screen), now),
+                "sound": person.hearing.report(),
                 "rtt_ms": lock(&person.clock).rtt().map(ms),
             })
         })

@@ -137,6 +137,7 @@ struct Worker {
 impl Worker {
     fn handle_tick(&mut self, now: Instant) {
         self.mesh.handle_timeout(now);
+        self.devices.look_after_cameras(now);
         self.write_letter(now);
         let state = self.devices.told();
         if state != self.told {

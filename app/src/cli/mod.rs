@@ -10,6 +10,7 @@ mod drive;
 mod headless;
 mod manual;
 mod pair;
+mod ring;
 mod rooms;
 mod server;
 mod signals;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Level;
 use super::connect::Problem;
 use super::list::List;
+use super::ring::{Answer, Ringing};
 
 /// Where to call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +70,8 @@ pub enum Phase {
     Joining,
     /// The room is locked: somebody has to let us in.
     Waiting,
+    /// Somebody's line is rung.
+    Ringing(Ringing),
     /// Turned away, room full, server not reached.
     Failed(Problem),
 }
@@ -364,6 +367,12 @@ pub enum Command {
     Join,
     /// Leave.
     Leave,
+    /// Take a ring, or do not.
+    AnswerRing(Answer),
+    /// Use this token at the server of the own line.
+    LineToken(Target),
+    /// Forget who rang in vain.
+    ForgetMissed,
     /// Turn the camera on or off.
     Camera(Switch),
     /// Use the microphone so.

@@ -2,24 +2,43 @@
 //!
 //! `farwheel://call?server=wss://example.org&room=quiet-otter-7kq2m`. A token is never part of it: whoever shall come in
 //! has one of their own, or the server wants none.
+//!
+//! `farwheel://ring?server=wss://example.org&line=line-0123456789abcdefghijklmno0` rings somebody in their own line.
+
+use farwheel_proto::call::ring::Address;
 
 use super::call::Target;
 use super::lobby::is_address;
 
 /// The link that brings others to `target`.
 pub fn link(target: &Target) -> String {
-    format!("{SCHEME}?server={}&room={}", escaped(target.server.trim()), escaped(target.room.trim()))
+    let (server, room) = (escaped(target.server.trim()), escaped(target.room.trim()));
+    if is_line(&target.room) {
+        format!("{RING}?server={server}&line={room}")
+    } else {
+        format!("{SCHEME}?server={server}&room={room}")
+    }
+}
+
+/// Whether a room's name is that of somebody's line, where one rings instead of walking in.
+pub fn is_line(room: &str) -> bool {
+    room.trim().parse::<Address>().is_ok()
 }
 
 /// The place that a link leads to; `None` if it is no such link, or leads nowhere.
 pub fn parse(link: &str) -> Option<Target> {
     let link = link.trim().trim_matches(['<', '>', '"', '\'']);
-    let query = link.strip_prefix(SCHEME)?.trim_start_matches('/').strip_prefix('?')?;
+    let (rest, key) = match link.strip_prefix(RING) {
+        Some(rest) => (rest, "line"),
+        None => (link.strip_prefix(SCHEME)?, "room"),
+    };
+    let query = rest.trim_start_matches('/').strip_prefix('?')?;
     let value = |key: &str| {
         query.split('&').filter_map(|pair| pair.split_once('=')).find(|(k, _)| *k == key).map(|(_, v)| v)
     };
-    let (server, room) = (unescaped(value("server")?)?, unescaped(value("room")?)?);
-    (is_address(&server) && is_room(&room)).then(|| Target { server, room, token: String::new() })
+    let (server, room) = (unescaped(value("server")?)?, unescaped(value(key)?)?);
+    let is_place = if key == "line" { is_line(&room) } else { is_room(&room) };
+    (is_address(&server) && is_place).then(|| Target { server, room, token: String::new() })
 }
 
 /// Whether words name a room: `[A-Za-z0-9_-]{1,64}`.
@@ -74,6 +93,7 @@ fn unescaped(words: &str) -> Option<String> {
 }
 
 const SCHEME: &str = "farwheel://call";
+const RING: &str = "farwheel://ring";
 
 /// Without those that are mistaken for another one: no 0, 1, i, l, o.
 const TAIL: &[u8; 31] = b"23456789abcdefghjkmnpqrstuvwxyz";
@@ -111,6 +131,7 @@ mod tests {
             ("ws://127.0.0.1:8443", "quiet-otter-7kq2m"),
             ("ws://[::1]:9/a/b", "A_b-9"),
             ("wss://example.org/signal?x=1&y=%20#z", "r"),
+            ("wss://example.org", "line-0123456789abcdefghijklmno0"),
         ] {
             let link = link(&target(server, room));
             assert!(!link.contains("secret"), "{link}");
@@ -144,6 +165,8 @@ mod tests {
             "farwheel://call?server=wss://a.b&room=%f",
             "farwheel://call?server=wss://a.b&room=%ff",
             "farwheel://call?server=wss://a.b&room=%\u{e9}",
+            "farwheel://ring?server=wss://a.b&room=c",
+            "farwheel://ring?server=wss://a.b&line=c",
             "farwheel://calls?server=wss://a.b&room=c",
             "https://example.org/?server=wss://a.b&room=c",
         ] {

@@ -126,6 +126,12 @@ pub struct Calling {
     /// Connections go by a relay only, so that the others do not learn this computer's address; for connections made
     /// from then on.
     pub relay_only: bool,
+    /// The server at which others can ring this device; none: nowhere.
+    pub line: Option<String>,
+    /// Rings make no sound; who rings is shown all the same.
+    pub do_not_disturb: bool,
+    /// How loud a ring is, in percent, [0, 100].
+    pub ring_percent: u8,
 }
 
 impl Default for Calling {
@@ -141,6 +147,9 @@ impl Default for Calling {
             low_data: false,
             file_limit_mb: FILE_LIMIT_MB,
             relay_only: false,
+            line: None,
+            do_not_disturb: false,
+            ring_percent: 70,
         }
     }
 }

@@ -443,7 +443,7 @@ impl Backend for Desk {
             self.change_settings(settings);
         }
         let name = self.name();
-        self.call.refresh(model, &name);
+        self.call.refresh(model, &self.runtime, &name, &self.settings.call);
         self.refresh_reading(model);
         model.notices.append(&mut self.notices);
     }

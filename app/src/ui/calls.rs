@@ -1,13 +1,20 @@
 //! The page where calls begin: a new room, or one that somebody gave a link to.
 
+use std::time::Duration;
+
 use eframe::egui::{Align, Layout, ScrollArea, Ui, vec2};
 use lucide_icons::Icon;
 
-use super::theme::{self, GAP, Palette, STEP, Weight, size};
-use super::widgets::{self, Tone, button, button_sized, card, field, secret_field};
+use super::call::change;
+use super::code;
+use super::theme::{self, GAP, HALF, Palette, STEP, Weight, size};
+use super::widgets::{
+    self, Tone, banner, button, button_sized, card, command_line, field, secret_field, slider_row, toggle_row,
+};
 use crate::model::call::{Command as Ask, Target};
 use crate::model::lobby::is_address;
-use crate::model::{Command, Model, invitation};
+use crate::model::ring::{Line, Missed, Standing, Why};
+use crate::model::{Command, Level, Model, invitation};
 
 /// What the user has typed.
 #[derive(Debug, Default)]
@@ -46,6 +53,21 @@ pub(super) fn show(ui: &mut Ui, form: &mut Form, model: &Model, out: &mut Vec<Co
                 }
                 ui.add_space(GAP);
                 where_to(ui, form, &mut server);
+                ui.add_space(GAP);
+                if width > 640.0 && !model.missed.is_empty() {
+                    let each = (width - GAP) / 2.0;
+                    ui.horizontal_top(|ui| {
+                        ui.spacing_mut().item_spacing.x = GAP;
+                        column(ui, each, |ui| own_line(ui, form, model, &server, out));
+                        column(ui, each, |ui| missed(ui, &model.missed, out));
+                    });
+                } else {
+                    if !model.missed.is_empty() {
+                        missed(ui, &model.missed, out);
+                        ui.add_space(GAP);
+                    }
+                    own_line(ui, form, model, &server, out);
+                }
                 form.server = Some(server);
                 ui.add_space(edge);
             });
@@ -90,6 +112,9 @@ fn join(ui: &mut Ui, least: f32, form: &mut Form, server: &str, out: &mut Vec<Co
         let read = read(&form.place, server);
         let note = match &read {
             Read::Nothing => "Paste the link that you were given.".to_owned(),
+            Read::Place(target) if invitation::is_line(&target.room) => {
+                format!("Rings somebody at {}", target.server)
+            }
             Read::Place(target) if target.server != server.trim() => {
                 format!("{} at {}", target.room, target.server)
             }
@@ -153,6 +178,117 @@ fn where_to(ui: &mut Ui, form: &mut Form, server: &mut String) {
     });
 }
 
+/// Where others can ring.
+fn own_line(ui: &mut Ui, form: &Form, model: &Model, server: &str, out: &mut Vec<Command>) {
+    let p = Palette::of(ui);
+    card(ui, "Let others ring you", |ui| {
+        ui.spacing_mut().item_spacing.y = STEP;
+        let mut is_on = model.settings.call.line.is_some();
+        let hint = if ui.available_width() > 520.0 {
+            "While this window is open, whoever has your link can ring you here."
+        } else {
+            "Whoever has your link can ring you here."
+        };
+        ui.add_enabled_ui(is_on || is_address(server), |ui| {
+            if toggle_row(ui, "My line", hint, &mut is_on) {
+                let server = server.trim().to_owned();
+                if is_on {
+                    let target = Target { server: server.clone(), room: String::new(), token: form.token() };
+                    out.push(Command::Call(Ask::LineToken(target)));
+                }
+                change(model, out, |calling| calling.line = is_on.then_some(server));
+            }
+        });
+        let Some(line) = &model.line else { return };
+        how(ui, line);
+        if !line.link.is_empty() {
+            let is_wide = ui.available_width() > 420.0;
+            let words = "The link stays the same. Only you can answer it: it is made from this device's key.";
+            if is_wide {
+                ui.horizontal_top(|ui| {
+                    code::link(ui, &line.link, 132.0);
+                    ui.add_space(HALF);
+                    ui.vertical(|ui| {
+                        command_line(ui, &line.link);
+                        ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
+                    });
+                });
+            } else {
+                command_line(ui, &line.link);
+                ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
+            }
+        }
+        let mut calling = model.settings.call.clone();
+        let mut is_quiet = calling.do_not_disturb;
+        let hint = "Who rings is shown, without a sound.";
+        let mut is_changed = toggle_row(ui, "Do not disturb", hint, &mut is_quiet);
+        calling.do_not_disturb = is_quiet;
+        let mut loud = f32::from(calling.ring_percent) / 100.0;
+        let percent = |value: f32| format!("{:.0} %", value * 100.0);
+        is_changed |= slider_row(ui, "Loudness of a ring", &mut loud, 0.0..=1.0, percent);
+        if is_changed {
+            calling.ring_percent = (loud * 100.0).round() as u8;
+            change(model, out, |before| *before = calling);
+        }
+    });
+}
+
+fn how(ui: &mut Ui, line: &Line) {
+    let p = Palette::of(ui);
+    let (words, ink) = match &line.standing {
+        Standing::Reaching => ("Reaching the server.".to_owned(), p.soft),
+        Standing::Open => (format!("You can be rung at {}.", line.target.server), p.good),
+        Standing::Failed(problem) => {
+            banner(ui, Level::Bad, &problem.what, &problem.remedy);
+            return;
+        }
+    };
+    ui.label(theme::text(words, size::BODY, Weight::Medium, ink));
+}
+
+/// Who rang in vain.
+fn missed(ui: &mut Ui, missed: &[Missed], out: &mut Vec<Command>) {
+    let p = Palette::of(ui);
+    card(ui, "Missed calls", |ui| {
+        ui.spacing_mut().item_spacing.y = HALF;
+        for one in missed.iter().take(MISSED_SHOWN) {
+            ui.horizontal(|ui| {
+                let name = if one.name.is_empty() { "Somebody without a name" } else { &one.name };
+                let why = match one.why {
+                    Why::Unanswered => "",
+                    Why::Busy => ", while you were in a call",
+                };
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    let words = format!("Call {name} back");
+                    if widgets::icon_button(ui, Icon::Phone, &words, Tone::Plain).clicked() {
+                        prepare(one.target.clone(), out);
+                    }
+                    ui.with_layout(Layout::top_down(Align::Min), |ui| {
+                        ui.spacing_mut().item_spacing.y = 0.0;
+                        let label = theme::text(name, size::BODY, Weight::Bold, p.text);
+                        ui.add(eframe::egui::Label::new(label).truncate());
+                        let words =
+                            format!("{} ago{why} \u{b7} {}", ago(one.ago), super::ring::known(one.trust));
+                        let label = theme::text(words, size::CAPTION, Weight::Regular, p.soft);
+                        ui.add(eframe::egui::Label::new(label).truncate());
+                    });
+                });
+            });
+        }
+        if button(ui, Some(Icon::X), "Forget missed calls", Tone::Quiet).clicked() {
+            out.push(Command::Call(Ask::ForgetMissed));
+        }
+    });
+}
+
+fn ago(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
 impl Form {
     fn token(&self) -> String {
         self.token.as_deref().unwrap_or_default().trim().to_owned()
@@ -192,6 +328,8 @@ fn read(place: &str, server: &str) -> Read {
 
 /// Least height of the two cards' contents below their headings, so that their buttons are on one line.
 const CARD: f32 = 138.0;
+/// More would push everything else off the page.
+const MISSED_SHOWN: usize = 4;
 
 #[cfg(test)]
 mod tests {

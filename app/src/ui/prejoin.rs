@@ -14,6 +14,7 @@ use super::widgets::{
     toggle_row,
 };
 use crate::model::call::{Command as Ask, Kind, Letters, Own, Phase, PreJoin, Source, Voice};
+use crate::model::ring::Ringing;
 use crate::model::{Command, Level, Model, invitation, scan};
 use crate::render::video::{self, Look, Mirror, Tile};
 use crate::settings::Settings;
@@ -105,6 +106,9 @@ fn head(ui: &mut Ui, state: &PreJoin, out: &mut Vec<Command>) {
                 "Call with no server",
                 "Two letters lead to it, which the two of you carry.",
             ),
+            None if invitation::is_line(&state.target.room) => {
+                widgets::page_title(ui, "Ready to call?", &format!("At {}", state.target.server));
+            }
             None => {
                 widgets::page_title(ui, "Ready to join?", &format!("Room {}", state.target.room));
             }
@@ -302,12 +306,24 @@ fn join(ui: &mut Ui, state: &PreJoin, model: &Model, out: &mut Vec<Command>) {
     card(ui, "", |ui| {
         ui.spacing_mut().item_spacing.y = STEP;
         let wide = vec2(ui.available_width(), 44.0);
+        let is_line = invitation::is_line(&state.target.room);
         match &state.phase {
-            Phase::Joining | Phase::Waiting => {
-                let (title, words) = if state.phase == Phase::Joining {
-                    ("Joining", "Reaching the server.")
-                } else {
-                    ("Waiting to be let in", "The room is locked; somebody in it has to let you in.")
+            Phase::Joining | Phase::Waiting | Phase::Ringing(_) => {
+                let (title, words) = match &state.phase {
+                    Phase::Ringing(Ringing::Seeking) => {
+                        ("Calling", "Looking whether somebody is there.".into())
+                    }
+                    Phase::Ringing(Ringing::Rings(name)) => {
+                        let who = name.as_deref().unwrap_or("the other end");
+                        ("Ringing\u{2026}", format!("It rings at {who}."))
+                    }
+                    Phase::Waiting => (
+                        "Waiting to be let in",
+                        "The room is locked; somebody in it has to let you in.".to_owned(),
+                    ),
+                    Phase::Joining | Phase::Idle | Phase::Failed(_) => {
+                        ("Joining", "Reaching the server.".to_owned())
+                    }
                 };
                 let (rect, response) =
                     ui.allocate_exact_size(vec2(ui.available_width(), 72.0), Sense::hover());
@@ -319,7 +335,9 @@ fn join(ui: &mut Ui, state: &PreJoin, model: &Model, out: &mut Vec<Command>) {
                     ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
                 });
                 ui.add_space(HALF);
-                if button_sized(ui, Some(Icon::X), "Cancel", Tone::Plain, wide).clicked() {
+                let is_ringing = matches!(state.phase, Phase::Ringing(_));
+                let (icon, stop) = if is_ringing { (Icon::PhoneOff, "Hang up") } else { (Icon::X, "Cancel") };
+                if button_sized(ui, Some(icon), stop, Tone::Plain, wide).clicked() {
                     out.push(Command::Call(Ask::Dismiss));
                 }
                 return;
@@ -333,12 +351,19 @@ fn join(ui: &mut Ui, state: &PreJoin, model: &Model, out: &mut Vec<Command>) {
         let response = own_name(ui, state, model, out);
         let is_entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         ui.add_space(HALF);
-        let words = if matches!(state.phase, Phase::Failed(_)) { "Try again" } else { "Join" };
-        if button_sized(ui, Some(Icon::Video), words, Tone::Primary, wide).clicked() || is_entered {
+        let (icon, words) = match (&state.phase, is_line) {
+            (Phase::Failed(_), true) => (Icon::Phone, "Call again"),
+            (_, true) => (Icon::Phone, "Call"),
+            (Phase::Failed(_), false) => (Icon::Video, "Try again"),
+            (_, false) => (Icon::Video, "Join"),
+        };
+        if button_sized(ui, Some(icon), words, Tone::Primary, wide).clicked() || is_entered {
             out.push(Command::Call(Ask::Join));
         }
         let link = invitation::link(&state.target);
-        if button_sized(ui, Some(Icon::Link), "Copy the link for others", Tone::Quiet, wide).clicked() {
+        if !is_line
+            && button_sized(ui, Some(Icon::Link), "Copy the link for others", Tone::Quiet, wide).clicked()
+        {
             ui.ctx().copy_text(link);
         }
         let what = hears(&state.own);

@@ -133,16 +133,17 @@ const CALLS: [(&str, &str); 11] = [
     ("Ctrl+L", "Leave"),
 ];
 
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("F1  ?", "This list"),
     ("F2", "Drive"),
     ("F3", "Controller"),
     ("F4  F5", "Stats, settings"),
     ("F7", "Calls"),
+    ("F9  Shift+F9", "Answer a ring, decline it"),
     ("F11", "Full screen"),
 ];
 
-const WINDOW: [(&str, &str); 10] = [
+const WINDOW: [(&str, &str); 11] = [
     ("F1  ?", "This list"),
     ("F2", "Drive"),
     ("F3", "Controller"),
@@ -150,6 +151,7 @@ const WINDOW: [(&str, &str); 10] = [
     ("F6", "Economy mode"),
     ("F7", "Calls"),
     ("F8", "Hear the car"),
+    ("F9  Shift+F9", "Answer a ring, decline it"),
     ("F10", "Hide the figures"),
     ("F11", "Full screen"),
     ("F12", "Snapshot"),

@@ -7,7 +7,8 @@ use lucide_icons::Icon;
 use super::theme::{self, Palette, Weight, size};
 use super::widgets::{focus_ring, paint_icon, paint_text};
 use super::{
-    Pictures, call, calls, connect, drive, gamepad, keys, notices, pair, prejoin, settings, shortcuts, stats,
+    Pictures, call, calls, connect, drive, gamepad, keys, notices, pair, prejoin, ring, settings, shortcuts,
+    stats,
 };
 use crate::input::keyboard::Keys;
 use crate::model::call::Command as Ask;
@@ -222,6 +223,7 @@ impl Window {
                 if self.page == Page::Call { shortcuts::About::Calls } else { shortcuts::About::Driving };
             shortcuts::show(ui, about, &mut self.shortcuts);
         }
+        ring::show(&ui.ctx().clone(), model, &mut out);
         self.notices.show(ui);
         out
     }
@@ -331,8 +333,9 @@ impl Window {
             if rail_entry(ui, cell, icon, name, self.page == page) {
                 self.page = page;
             }
-            if page == Page::Call && model.call.is_some() {
-                ui.painter().circle_filled(cell.right_top() + vec2(-14.0, 12.0), 5.0, p.good);
+            if page == Page::Call && (model.call.is_some() || !model.missed.is_empty()) {
+                let ink = if model.call.is_some() { p.good } else { p.bad };
+                ui.painter().circle_filled(cell.right_top() + vec2(-14.0, 12.0), 5.0, ink);
             }
             top += pitch;
         }

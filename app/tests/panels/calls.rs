@@ -18,7 +18,7 @@ use super::controls::{assert_inside, on, take};
 use super::stage::{self, Scene};
 
 /// What was asked of the call, without the sizes of tiles.
-fn asked(harness: &mut Harness<'_, Scene>) -> Vec<Ask> {
+pub(crate) fn asked(harness: &mut Harness<'_, Scene>) -> Vec<Ask> {
     let asked = take(harness).into_iter().filter_map(|command| match command {
         Command::Call(Ask::Tiles(_)) => None,
         Command::Call(ask) => Some(ask),
@@ -27,19 +27,19 @@ fn asked(harness: &mut Harness<'_, Scene>) -> Vec<Ask> {
     asked.collect()
 }
 
-fn press(harness: &mut Harness<'_, Scene>, key: egui::Key) -> Vec<Ask> {
+pub(crate) fn press(harness: &mut Harness<'_, Scene>, key: egui::Key) -> Vec<Ask> {
     harness.key_press(key);
     harness.run_steps(2);
     asked(harness)
 }
 
-fn click(harness: &mut Harness<'_, Scene>, name: &str) -> Vec<Ask> {
+pub(crate) fn click(harness: &mut Harness<'_, Scene>, name: &str) -> Vec<Ask> {
     harness.get_by_label(name).click();
     harness.run_steps(4);
     asked(harness)
 }
 
-fn has(harness: &Harness<'_, Scene>, name: &str) -> bool {
+pub(crate) fn has(harness: &Harness<'_, Scene>, name: &str) -> bool {
     harness.query_by_label(name).is_some()
 }
 
@@ -403,6 +403,17 @@ fn dropped_files_are_offered_to_everybody() {
     harness.input_mut().dropped_files.clear();
     harness.run_steps(2);
     assert_eq!(asked(&mut harness), [Ask::SendFile("/tmp/a.pdf".into()), Ask::SendFile("/tmp/b.png".into())]);
+}
+
+#[test]
+fn a_file_can_be_offered_by_its_path() {
+    let mut harness = on("call-chat");
+    click(&mut harness, "Offer a file");
+    harness.get_by_label("File").focus();
+    harness.run_steps(1);
+    harness.get_by_label("File").type_text("/tmp/a.pdf");
+    harness.run_steps(2);
+    assert_eq!(click(&mut harness, "Offer it"), [Ask::SendFile("/tmp/a.pdf".into())]);
 }
 
 #[test]

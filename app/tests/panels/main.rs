@@ -9,6 +9,7 @@ mod controls;
 mod letters;
 mod lobby;
 mod pair;
+mod ring;
 mod shader;
 mod stage;
 
@@ -59,6 +60,16 @@ fn drive_screen_looks_as_designed_while_all_is_well() {
 #[test]
 fn drive_screen_cannot_be_mistaken_for_live_when_it_is_not() {
     check(&["drive-slow", "drive-frozen", "drive-lost", "drive-estop"], Theme::Dark);
+}
+
+#[test]
+fn who_rings_is_shown_over_every_page_and_hides_neither_the_picture_nor_stop() {
+    check(&["ring", "ring-changed", "ring-driving"], Theme::Dark);
+}
+
+#[test]
+fn who_rings_can_be_read_in_the_light_theme() {
+    check(&["ring"], Theme::Light);
 }
 
 const LINK: [&str; 8] = [
@@ -133,7 +144,18 @@ fn light_theme_looks_as_designed() {
 #[test]
 fn calls_begin_as_designed() {
     check(
-        &["calls", "prejoin", "prejoin-no-devices", "prejoin-waiting", "prejoin-failed", "call-alone"],
+        &[
+            "calls",
+            "calls-line",
+            "calls-line-failed",
+            "prejoin",
+            "prejoin-no-devices",
+            "prejoin-waiting",
+            "prejoin-failed",
+            "prejoin-ringing",
+            "prejoin-declined",
+            "call-alone",
+        ],
         Theme::Dark,
     );
 }

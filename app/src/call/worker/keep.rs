@@ -103,7 +103,8 @@ impl Worker {
             None => Box::new(|| None),
         };
         self.keep.shown = self.in_sight();
-        match Recorder::start(&recordings_folder().join(name), self.record_views(&self.keep.shown), ear) {
+        let folder = self.config.recordings.clone().unwrap_or_else(recordings_folder);
+        match Recorder::start(&folder.join(name), self.record_views(&self.keep.shown), ear) {
             Ok(recorder) => self.keep.recorder = Some(recorder),
             Err(error) => self.shared.notice(Notice::bad(format!("The call is not recorded: {error:#}."))),
         }

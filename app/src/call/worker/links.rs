@@ -88,6 +88,10 @@ impl Link {
         if !self.is_up {
             return;
         }
+        if let (Some(sound), Some(person)) = (self.sound(), lock(&shared.people).get_mut(self.member)) {
+            let is_sent = person.state.microphone;
+            person.hearing.handle(self.connection.conn(), &sound, is_sent, now);
+        }
         if let Some(ping) = lock(&self.clock).poll_ping(now) {
             // Lossy by nature: the next ping comes in half a second.
             self.connection.send(Channel::Telemetry, Bytes::copy_from_slice(&ping.encode())).ok();

@@ -7,6 +7,7 @@ use farwheel_proto::call::{Message, Want};
 
 use super::Worker;
 use crate::call::lock;
+use crate::model::Notice;
 use crate::model::call::{Command, Switch};
 
 impl Worker {
@@ -34,6 +35,12 @@ impl Worker {
             Command::Lock(Switch::On) => self.moderate(ModAction::Lock),
             Command::Lock(Switch::Off) => self.moderate(ModAction::Unlock),
             Command::Kick(peer) => {
+                // Else who was put out walks in again.
+                if !self.room.is_locked {
+                    self.moderate(ModAction::Lock);
+                    let text = "The room is locked now: who was put out has to ask before coming back.";
+                    self.shared.notice(Notice::good(text));
+                }
                 self.moderate(ModAction::Kick { peer });
                 // The server may have lost it already.
                 self.mesh.put_out(peer);
@@ -95,7 +102,10 @@ impl Worker {
             | Command::Accept(_)
             | Command::Dismiss
             | Command::Join
-            | Command::Leave => {}
+            | Command::Leave
+            | Command::AnswerRing(_)
+            | Command::LineToken(_)
+            | Command::ForgetMissed => {}
             Command::Camera(_)
             | Command::Voice(_)
             | Command::TalkKey(_)

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use farwheel_peer::signaling::PeerId;
 
 use super::{Knocks, Part};
+use crate::call::line::{self, Listener};
 use crate::call::{self, Devices, Session, Stage};
 use crate::cli::signals::Stop;
 use crate::cli::{Exit, stats};
-use crate::model::call::{self as model, Command, Link, Own, Progress, Server};
+use crate::model::call::{self as model, Command, Link, Own, Progress, Server, Switch};
 use crate::model::connect::Problem;
 
 /// Says on stderr what happens in the call, and does what the arguments say.
@@ -17,6 +18,11 @@ pub(in crate::cli) struct Attendant<'a> {
     args: &'a Part,
     knocks: Option<Knocks>,
     locks: bool,
+    /// Whom a moderator puts out.
+    pub(super) kicks: Option<String>,
+    /// Where others ring meanwhile.
+    pub(super) line: Option<Listener>,
+    is_recording: bool,
     /// What is said on joining.
     greeting: &'static str,
     session: &'a Session,
@@ -45,6 +51,9 @@ impl<'a> Attendant<'a> {
             args,
             knocks: None,
             locks: false,
+            kicks: None,
+            line: None,
+            is_recording: false,
             greeting: "In the call",
             session,
             own,
@@ -103,6 +112,11 @@ impl<'a> Attendant<'a> {
             for notice in self.session.take_notices() {
                 eprintln!("           {}", notice.text);
             }
+            for event in self.line.iter().flat_map(Listener::take_events) {
+                if let line::Event::Missed { name, .. } = event {
+                    self.say(&format!("{name} has rung in vain"));
+                }
+            }
             if self.is_in {
                 self.follow();
             }
@@ -114,13 +128,30 @@ impl<'a> Attendant<'a> {
         }
     }
 
+    /// Waits until the recording is whole.
+    pub(super) fn end_recording(&mut self) {
+        if !std::mem::take(&mut self.is_recording) {
+            return;
+        }
+        self.session.execute(Command::Record(Switch::Off));
+        let until = Instant::now() + RECORDED;
+        while Instant::now() < until {
+            let notices = self.session.take_notices();
+            notices.iter().for_each(|notice| eprintln!("           {}", notice.text));
+            if notices.iter().any(|notice| notice.text.contains("ecord")) {
+                return;
+            }
+            std::thread::park_timeout(LOOK);
+        }
+    }
+
     fn enter(&mut self) {
         if std::mem::replace(&mut self.is_in, true) {
             return;
         }
         self.say(self.greeting);
         if self.locks {
-            self.session.execute(Command::Lock(crate::model::call::Switch::On));
+            self.session.execute(Command::Lock(Switch::On));
         }
     }
 
@@ -148,6 +179,7 @@ impl<'a> Attendant<'a> {
             self.say(&format!("{word} {name}"));
             self.session.execute(command);
         }
+        self.kick(&view);
         self.follow_talk(&view);
         let mut own = Own::default();
         self.own.fill(&mut own);
@@ -170,6 +202,17 @@ impl<'a> Attendant<'a> {
             if !self.said.values().any(|(other, _)| *other == name) {
                 self.say(&format!("{name} has left"));
             }
+        }
+    }
+
+    fn kick(&mut self, view: &model::Call) {
+        let is_here = |member: &&model::Member| {
+            self.kicks.as_ref() == Some(&member.name) && matches!(member.link, Link::Connected { .. })
+        };
+        if let Some(member) = view.members.iter().find(is_here) {
+            self.say(&format!("Putting {} out", member.name));
+            self.kicks = None;
+            self.session.execute(Command::Kick(member.id));
         }
     }
 
@@ -203,6 +246,10 @@ impl<'a> Attendant<'a> {
             }
             if let Some(path) = &self.args.send {
                 self.session.execute(Command::SendFile(path.clone()));
+            }
+            if self.args.record.is_some() {
+                self.is_recording = true;
+                self.session.execute(Command::Record(Switch::On));
             }
         }
         // One that comes late stands between those that were told of.
@@ -238,4 +285,6 @@ pub(in crate::cli) fn fail(problem: &Problem) -> Exit {
     }
 }
 
-const LOOK: Duration = Duration::from_millis(20);
+pub(in crate::cli) const LOOK: Duration = Duration::from_millis(20);
+/// A recording is whole within this time, or the disk is in trouble.
+const RECORDED: Duration = Duration::from_secs(10);

@@ -68,6 +68,13 @@ pub(in crate::cli) struct Part {
     /// Without a window: take every file that is offered, into this folder.
     #[arg(long, value_name = "FOLDER", requires = "headless")]
     pub(in crate::cli) accept_files: Option<PathBuf>,
+    /// Without a window: keep this device's identity and those met in this folder [default: an identity for this call
+    /// alone; with --answer the one that the window has].
+    #[arg(long, value_name = "FOLDER", requires = "headless")]
+    pub(in crate::cli) home: Option<PathBuf>,
+    /// Without a window: record the call into this folder from when somebody is there.
+    #[arg(long, value_name = "FOLDER", requires = "headless")]
+    pub(in crate::cli) record: Option<PathBuf>,
 }
 
 impl Part {
@@ -118,7 +125,8 @@ impl Part {
                     None => files::Offers::Ask,
                 },
             },
-            home: None,
+            home: self.home.clone(),
+            recordings: self.record.clone(),
         }
     }
 }

@@ -11,18 +11,22 @@ use eframe::egui::{
 use lucide_icons::Icon;
 
 use super::lines::{Part, parts};
-use super::parts::{avatar, region};
+use super::parts::{avatar, menu, region};
 use super::{Cx, Screen};
 use crate::model::call::{Call, Command, File, Line, Progress};
 use crate::ui::theme::{self, CONTROL, HALF, Palette, STEP, Weight, faded, size};
 use crate::ui::units;
-use crate::ui::widgets::{Tone, describe, icon_button, paint_icon, paint_line, paint_text};
+use crate::ui::widgets::{
+    Tone, button_sized, describe, field, icon_button, paint_icon, paint_line, paint_text,
+};
 
 /// What is being written, and how much was read.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     text: String,
     files_seen: usize,
+    /// Path of a file to offer.
+    path: String,
     focus: Focus,
     heights: Heights,
 }
@@ -396,16 +400,21 @@ fn write(ui: &mut Ui, rect: Rect, draft: &mut Draft, cx: &mut Cx<'_>) {
     let p = Palette::of(ui);
     ui.painter().hline(rect.x_range(), rect.top(), (1.0, p.line));
     let inner = rect.shrink2(vec2(12.0, 10.0));
-    let field = Rect::from_min_max(inner.min, inner.max - vec2(CONTROL + HALF, 0.0));
+    let attach = Rect::from_min_size(inner.min, vec2(CONTROL, CONTROL));
+    let mut child = region(ui, attach, "attach", Layout::default());
+    let button = icon_button(&mut child, Icon::Paperclip, "Offer a file", Tone::Quiet);
+    menu(&button, 300.0, "A file for everybody", |ui| offer(ui, draft, cx));
+    let place =
+        Rect::from_min_max(inner.min + vec2(CONTROL + HALF, 0.0), inner.max - vec2(CONTROL + HALF, 0.0));
     let id = Id::unique("the line to all");
     let edit = TextEdit::singleline(&mut draft.text)
         .id(id)
-        .hint_text("Write to everybody, or drop a file")
+        .hint_text("Write to everybody")
         .font(theme::font(size::BODY, Weight::Regular))
         .margin(Margin::symmetric(12, 9))
         .char_limit(LINE_CHARS_MAX)
         .align(Align2::LEFT_CENTER);
-    let response = ui.put(field, edit);
+    let response = ui.put(place, edit);
     let name = "Write to everybody";
     response.widget_info(|| {
         let mut info = egui::WidgetInfo::text_edit(true, "", &draft.text, name);
@@ -431,6 +440,39 @@ fn write(ui: &mut Ui, rect: Rect, draft: &mut Draft, cx: &mut Cx<'_>) {
         // One line seldom comes alone.
         response.request_focus();
     }
+}
+
+/// A file by its path, where nothing can be dropped on the window.
+fn offer(ui: &mut Ui, draft: &mut Draft, cx: &mut Cx<'_>) {
+    let p = Palette::of(ui);
+    Frame::NONE.inner_margin(Margin::same(8)).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = STEP;
+        let words = "Drop a file on the window, or write where it is.";
+        ui.label(theme::text(words, size::BODY, Weight::Regular, p.soft));
+        let response = field(ui, "File", "/home/me/drawing.pdf", &mut draft.path, None);
+        let is_entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+        let path = file_path(&draft.path);
+        ui.add_enabled_ui(path.is_some(), |ui| {
+            let wanted = vec2(ui.available_width(), CONTROL);
+            let is_clicked =
+                button_sized(ui, Some(Icon::Upload), "Offer it", Tone::Primary, wanted).clicked();
+            if let Some(path) = path
+                && (is_clicked || is_entered)
+            {
+                cx.ask(Command::SendFile(path));
+                draft.path.clear();
+                ui.close();
+            }
+        });
+    });
+}
+
+/// What was typed or pasted, as a path; file managers copy `file://` and quotes. Whether it exists is found out by who
+/// opens it.
+fn file_path(typed: &str) -> Option<PathBuf> {
+    let typed = typed.trim().trim_matches(['"', '\'']);
+    let path = PathBuf::from(typed.strip_prefix("file://").unwrap_or(typed));
+    path.is_absolute().then_some(path)
 }
 
 /// Files over the window are told what becomes of them; files dropped are offered.
@@ -492,6 +534,19 @@ mod tests {
         assert_eq!(draft.unread(&call), 2);
         (call.unread, draft.files_seen) = (0, files(&call));
         assert_eq!(draft.unread(&call), 0);
+    }
+
+    #[test]
+    fn a_path_may_be_pasted_as_file_managers_copy_it() {
+        for (typed, want) in [
+            ("/tmp/a b.pdf", Some("/tmp/a b.pdf")),
+            (" \"/tmp/a.pdf\"\n", Some("/tmp/a.pdf")),
+            ("file:///tmp/a.pdf", Some("/tmp/a.pdf")),
+            ("a.pdf", None),
+            ("", None),
+        ] {
+            assert_eq!(file_path(typed), want.map(PathBuf::from), "{typed:?}");
+        }
     }
 
     #[test]

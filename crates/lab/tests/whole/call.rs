@@ -1,13 +1,12 @@
 //! Calls of several apps without a window: everybody sees everybody, whoever comes late, leaves, or has to wait.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Instant;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-use farwheel_lab::program::{Program, binary, wait_for};
+use super::callers::{Scene, member, strings};
+use farwheel_lab::program::{Program, wait_for};
 
 #[test]
 fn four_callers_see_each_other_with_one_encoding_each_and_the_others_stay_when_one_leaves() {
@@ -110,12 +109,40 @@ fn who_knocks_at_a_locked_room_waits_and_is_let_in_or_turned_away() {
     }
 }
 
-fn others<'a>(names: &[&'a str], at: usize) -> Vec<&'a str> {
-    names.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, name)| *name).collect()
+#[test]
+fn who_is_put_out_is_told_and_has_to_ask_and_the_others_go_on() {
+    let scene = Scene::new();
+    let tokens = scene.file("tokens", "the-moderators-token call,moderate\nthe-guests-token-1234 call\n");
+    let (_server, url) = scene.server("127.0.0.1:0", &["--token-file", tokens.to_str().unwrap()]);
+    let moderators = scene.file("moderator", "the-moderators-token");
+    let guests = scene.file("guest", "the-guests-token-1234");
+    let token = |file: &PathBuf| ["--token-file".to_owned(), file.to_str().unwrap().to_owned()];
+    let kicks = [&token(&moderators)[..], &strings(&["--kick", "cyd"])].concat();
+    let mut host = scene.caller(&url, "host", &kicks);
+    let mut bob = scene.caller(&url, "bob", &token(&guests));
+    host.wait_line("bob is here");
+    bob.wait_line("host is here");
+    let cyd = scene.caller(&url, "cyd", &token(&guests));
+    host.wait_line("Putting cyd out");
+    let (status, said) = cyd.wait();
+    assert_eq!(status.code(), Some(4), "{said}");
+    assert!(said.contains("A moderator removed you from the room"), "{said}");
+    host.wait_line("cyd has left");
+    // The way back is by knocking.
+    let mut cyd = scene.caller(&url, "cyd", &token(&guests));
+    cyd.wait_line("Waiting to be let in");
+    let since = Instant::now();
+    wait_for("two seconds of the call that goes on", || (since.elapsed().as_secs() >= 2).then_some(()));
+    let (host, bob) = (scene.end_of(host, "host"), scene.end_of(bob, "bob"));
+    for (report, other) in [(&host, "bob"), (&bob, "host")] {
+        let member = member(report, other);
+        assert_eq!(member["connections"], 1, "{member:#}");
+        assert!(member["camera"]["fps_last_second"].as_f64().unwrap() > 5.0, "{member:#}");
+    }
 }
 
-fn strings(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
+fn others<'a>(names: &[&'a str], at: usize) -> Vec<&'a str> {
+    names.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, name)| *name).collect()
 }
 
 /// Waits until all of them are there, in whatever order they come.
@@ -126,11 +153,6 @@ fn await_all(caller: &mut Program, names: &[&str]) {
         let said = caller.wait_any(" is here");
         missing.retain(|name| !said.ends_with(&format!(" {name}")));
     }
-}
-
-fn member<'a>(report: &'a Value, name: &str) -> &'a Value {
-    let members = report["members"].as_array().unwrap();
-    members.iter().find(|member| member["name"] == name).unwrap_or_else(|| panic!("no {name} in {report:#}"))
 }
 
 fn check_report(report: &Value, names: &[&str]) {
@@ -144,74 +166,4 @@ fn check_report(report: &Value, names: &[&str]) {
         assert_eq!(member["connections"], 1, "{member:#}");
     }
     assert_eq!(report["encoded"]["camera"]["most"], 1, "alike tiles share an encoding: {report:#}");
-}
-
-struct Scene {
-    dir: TempDir,
-}
-
-impl Scene {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn file(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-
-    /// A program that no file or variable of this machine changes.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(binary(program));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FARWHEEL_")) {
-            command.env_remove(name);
-        }
-        for name in ["HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"] {
-            command.env(name, self.dir.path());
-        }
-        command
-    }
-
-    fn server(&self, listen: &str, more: &[&str]) -> (Program, String) {
-        let mut command = self.command("farwheel-signaling");
-        command.args(["serve", "--listen", listen]).args(more);
-        let mut server = Program::start(command);
-        let url = server.wait_line("listening ");
-        (server, url)
-    }
-
-    /// Somebody in the room `r`, as soon as it is in or waits.
-    fn caller(&self, url: &str, name: &str, more: &[String]) -> Program {
-        let mut command = self.command("farwheel");
-        command.args(["call", "r", "--server", url, "--loopback", "--name", name, "--headless"]);
-        command.args([
-            "--camera",
-            "test",
-            "--size",
-            "320x180",
-            "--tile",
-            "320x180",
-            "--left-out",
-            "0",
-            "--microphone",
-            "test",
-            "--speaker",
-            "test",
-        ]);
-        command.arg("--report").arg(self.report(name)).args(more);
-        Program::start(command)
-    }
-
-    fn report(&self, name: &str) -> PathBuf {
-        self.dir.path().join(format!("{name}.json"))
-    }
-
-    /// Ends a call as Ctrl-C does; gives its figures.
-    fn end_of(&self, caller: Program, name: &str) -> Value {
-        caller.terminate();
-        let (status, said) = caller.wait();
-        assert!(status.success(), "{said}");
-        serde_json::from_str(&std::fs::read_to_string(self.report(name)).unwrap()).unwrap()
-    }
 }

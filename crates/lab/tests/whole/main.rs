@@ -5,8 +5,11 @@
 mod app;
 mod browser;
 mod call;
+mod call_moves;
+mod callers;
 mod link;
 mod manual;
 mod nat;
 mod pair;
+mod ring;
 mod two_paths;

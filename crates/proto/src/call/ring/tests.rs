@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::call::test::start;
 use crate::signaling::PeerId;
 
 const ADA: PeerId = PeerId::new(1);
@@ -29,7 +30,7 @@ impl World {
     fn new() -> Self {
         let line = Line::new(identity(2));
         let dial = Dial::new(line.address(), identity(1), "Ada", [1; 32]);
-        Self { now: Instant::now(), line, dial, done: Vec::new() }
+        Self { now: start(), line, dial, done: Vec::new() }
     }
 
     fn meet(&mut self) {
@@ -185,7 +186,7 @@ fn nobody_there_is_told_after_ten_seconds_and_an_unreached_server_ends_nothing()
 
 #[test]
 fn nobody_else_can_stand_in_for_the_line_or_for_a_caller() {
-    let now = Instant::now();
+    let now = start();
     let mut dial = Dial::new(Address::of(&identity(2).key()), identity(1), "Ada", [1; 32]);
     dial.handle_joined(now);
     dial.handle_message(CYD, &Message::Line { key: identity(3).key(), nonce: Bytes32([9; 32]) }, now);
