@@ -76,6 +76,20 @@ impl Person {
     }
 }
 
+impl Person {
+    /// What it does not send any more is not on the screen any more.
+    pub(super) fn note_gone(&self, before: &State, now: Instant) {
+        for (was, is, figures) in [
+            (before.camera, self.state.camera, &self.camera),
+            (before.screen, self.state.screen, &self.screen),
+        ] {
+            if was && !is {
+                lock(figures).handle_gone(now);
+            }
+        }
+    }
+}
+
 impl People {
     pub(super) fn come(&mut self, id: PeerId, name: Option<&str>, left_out: Duration, now: Instant) {
         let name = name.map_or_else(|| id.to_string().chars().take(6).collect(), str::to_owned);

@@ -166,6 +166,12 @@ impl Figures {
         }
     }
 
+    /// Takes the news that the source was turned off: the picture shown last ages no further.
+    pub fn handle_gone(&mut self, now: Instant) {
+        self.by_header.handle_gone(now);
+        self.by_strip.handle_gone(now);
+    }
+
     /// Takes fast telemetry.
     pub fn handle_fast(&mut self, fast: &Fast) {
         if let Some(ms) = fast.loop_age_ms {

@@ -158,6 +158,13 @@ impl PictureAge {
         self.on_screen = Some(Shown { captured, at: now });
     }
 
+    /// Takes the news that nothing is on the screen any more, as nothing is sent: until the next picture there is nothing to
+    /// sample, and no stall.
+    pub fn handle_gone(&mut self, now: Instant) {
+        self.handle_timeout(now);
+        self.on_screen = None;
+    }
+
     /// Samples up to, but not at, `now`: a picture shown at that moment is on the screen from then on.
     pub fn handle_timeout(&mut self, now: Instant) {
         let Some(shown) = self.on_screen else {
@@ -227,6 +234,21 @@ mod tests {
             age.handle_shown(start + ms(captured), start + ms(at));
         }
         age.report(start + ms(end_ms))
+    }
+
+    #[test]
+    fn what_was_turned_off_neither_ages_nor_stalls_until_it_is_on_again() {
+        let start = start();
+        let mut age = PictureAge::new(start, Duration::ZERO);
+        age.handle_shown(start, start + ms(10));
+        age.handle_gone(start + ms(110));
+        assert_eq!(age.age(start + ms(200)), None);
+        let off = age.report(start + ms(60_000));
+        assert_eq!((off.picture_age.count, off.stall), (20, Duration::ZERO));
+        age.handle_shown(start + ms(60_000), start + ms(60_010));
+        let on = age.report(start + ms(60_110));
+        assert_eq!((on.picture_age.count, on.stall), (40, Duration::ZERO));
+        assert!(on.picture_age.max < ms(120), "{on:?}");
     }
 
     fn near(got: Duration, want_ms: f64) {

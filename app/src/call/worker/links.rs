@@ -431,6 +431,7 @@ impl Worker {
         let mut people = lock(&self.shared.people);
         if let Some(person) = people.get_mut(member) {
             let before = std::mem::replace(&mut person.state, state);
+            person.note_gone(&before, now);
             let is_new = person
                 .recording_told_at
                 .is_none_or(|at| now.saturating_duration_since(at) >= RECORDING_EVERY);
