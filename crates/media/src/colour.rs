@@ -2,7 +2,7 @@
 
 use yuv::{
     BufferStoreMut, YuvConversionMode, YuvPackedImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
-    bgra_to_yuv420, rgb_to_yuv420, yuyv422_to_yuv420,
+    bgra_to_yuv420, rgb_to_yuv420, rgba_to_yuv420, yuyv422_to_yuv420,
 };
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -103,24 +103,37 @@ pub fn from_rgb(bytes: &[u8], to: &mut Picture) -> Result<(), Error> {
     .map_err(|error| Error::Damaged(error.to_string()))
 }
 
-/// Converts `B G R X`, rows without padding, to BT.601 in limited range (SIMD). Drawn pictures have hard edges, so all
-/// bits of them are used.
+/// Colours of a pixel of four bytes, the fourth of which is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pixel {
+    /// `B G R X`.
+    Bgrx,
+    /// `R G B X`.
+    Rgbx,
+}
+
+/// Converts pixels of four bytes, so many bytes from one row to the next, to BT.601 in limited range (SIMD). Drawn
+/// pictures have hard edges, so all bits of them are used.
 ///
 /// # Errors
 ///
 /// If there are too few bytes.
-pub fn from_bgrx(bytes: &[u8], to: &mut Picture) -> Result<(), Error> {
+pub fn from_pixels(bytes: &[u8], stride: usize, pixel: Pixel, to: &mut Picture) -> Result<(), Error> {
     let size = to.size();
-    let bytes = at_least(bytes, size.pixels() * 4)?;
-    bgra_to_yuv420(
-        &mut planar(to.planes_mut()),
-        bytes,
-        size.width * 4,
-        YuvRange::Limited,
-        YuvStandardMatrix::Bt601,
-        YuvConversionMode::Balanced,
-    )
-    .map_err(|error| Error::Damaged(error.to_string()))
+    let (width, rows) = (size.width as usize * 4, size.height as usize);
+    let want = stride.checked_mul(rows - 1).and_then(|before| before.checked_add(width));
+    let stride = u32::try_from(stride).ok().filter(|_| stride >= width);
+    let (Some(want), Some(stride)) = (want, stride) else {
+        return Err(Error::Damaged(format!("rows are wrong for {size}: {width} bytes each")));
+    };
+    let bytes = at_least(bytes, want)?;
+    let convert = match pixel {
+        Pixel::Bgrx => bgra_to_yuv420,
+        Pixel::Rgbx => rgba_to_yuv420,
+    };
+    let mode = YuvConversionMode::Balanced;
+    convert(&mut planar(to.planes_mut()), bytes, stride, YuvRange::Limited, YuvStandardMatrix::Bt601, mode)
+        .map_err(|error| Error::Damaged(error.to_string()))
 }
 
 /// Decodes JPEG pictures as webcams send them; keeps its buffer.

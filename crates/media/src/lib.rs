@@ -10,6 +10,7 @@ pub mod compose;
 #[cfg(test)]
 mod counting;
 pub mod decode;
+pub mod device;
 pub mod encode;
 pub mod frame;
 mod h264;

@@ -54,7 +54,9 @@ pub(super) fn camera(config: &Config, source: &Spec) -> Item {
         "camera",
         match source {
             Spec::Sim => Ok(simulated(config)),
-            Spec::Test | Spec::Usb(_) | Spec::Screen(_) | Spec::Command(_) => first_picture(config, source),
+            Spec::Test | Spec::Usb(_) | Spec::Screen(_) | Spec::Portal(_) | Spec::Command(_) => {
+                first_picture(config, source)
+            }
         },
     )
 }

@@ -163,7 +163,7 @@ impl Worker {
 
     /// Passes pictures on until the source fails or the camera is dropped.
     fn deliver(&mut self) -> End {
-        let (mut last, mut patience) = (Instant::now(), FIRST_WITHIN);
+        let (mut last, mut patience, mut is_first) = (Instant::now(), self.source.first_within(), true);
         let mut rate = Rate::new(last);
         loop {
             if self.stop.is_closed() {
@@ -172,7 +172,7 @@ impl Worker {
             match self.source.next_frame(WAIT) {
                 Ok(Some(frame)) => {
                     last = Instant::now();
-                    if patience == FIRST_WITHIN {
+                    if std::mem::take(&mut is_first) {
                         tracing::info!(camera = self.name, size = %frame.size, "live");
                         patience = NEXT_WITHIN;
                     }
@@ -191,7 +191,7 @@ impl Worker {
                     if silence > patience {
                         return End::Failed(Error::Lost(format!("no picture for {} s", patience.as_secs())));
                     }
-                    if patience == FIRST_WITHIN {
+                    if is_first {
                         self.show("OPENING CAMERA", "");
                     } else if silence > self.quiet {
                         self.set(|status| status.state = State::Stalled);
@@ -267,8 +267,6 @@ impl Rate {
 
 /// How long a drop waits at most for the thread to look up.
 const WAIT: Duration = Duration::from_millis(50);
-/// A program in a slow language needs some seconds to load its libraries.
-const FIRST_WITHIN: Duration = Duration::from_secs(15);
 /// A webcam that changes its exposure pauses for a second at most.
 const NEXT_WITHIN: Duration = Duration::from_secs(3);
 const RETRY_FIRST: Duration = Duration::from_millis(500);

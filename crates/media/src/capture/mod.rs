@@ -5,6 +5,7 @@
 
 mod camera;
 mod command;
+mod pace;
 mod placeholder;
 pub mod screen;
 mod spec;
@@ -16,29 +17,11 @@ use std::time::Duration;
 use farwheel_proto::video::Size;
 
 pub use camera::{Camera, State, Status};
+pub use pace::Still;
 pub use spec::{Spec, SpecError, Target};
 
+pub use crate::device::Error;
 use crate::frame::VideoFrame;
-
-/// Why there are no pictures.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// There is no such device or program.
-    #[error("{0}")]
-    Missing(String),
-    /// Another program uses the device.
-    #[error("{0}")]
-    Busy(String),
-    /// The device is there but this user may not use it.
-    #[error("{0}")]
-    NotAllowed(String),
-    /// It delivers something that cannot be used.
-    #[error("{0}")]
-    Unsupported(String),
-    /// It was there and failed.
-    #[error("{0}")]
-    Lost(String),
-}
 
 /// One way to get pictures. It belongs to one thread, and is opened again after each failure.
 pub trait Source: Send {
@@ -55,6 +38,12 @@ pub trait Source: Send {
     ///
     /// If no more will come without opening again.
     fn next_frame(&mut self, wait: Duration) -> Result<Option<VideoFrame>, Error>;
+
+    /// How long its first picture may take, once open.
+    fn first_within(&self) -> Duration {
+        // A program in a slow language needs some seconds to load its libraries.
+        Duration::from_secs(15)
+    }
 
     /// How long the newest picture's conversion to I420 took; `None` for a source that delivers I420.
     fn conversion_time(&self) -> Option<Duration> {
@@ -89,10 +78,11 @@ pub enum Overlay {
 }
 
 impl Config {
-    /// Makes the source that is asked for; `None` for [`Spec::Sim`], whose world is not part of this crate.
+    /// Makes the source that is asked for; `None` for [`Spec::Sim`], whose world is not part of this crate, and for
+    /// [`Spec::Portal`], which another one talks to.
     pub fn source(&self) -> Option<Box<dyn Source>> {
         Some(match &self.spec {
-            Spec::Sim => return None,
+            Spec::Sim | Spec::Portal(_) => return None,
             Spec::Test => Box::new(test::Test::new(self.size, self.fps)),
             Spec::Usb(device) => Box::new(usb::Usb::new(device.clone(), self.size, self.fps)),
             Spec::Screen(target) => Box::new(screen::Screen::new(None, *target, self.fps)),

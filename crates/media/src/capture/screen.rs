@@ -13,6 +13,7 @@ mod shared;
 
 use std::time::{Duration, Instant};
 
+use super::pace::{Pace, Still};
 use super::spec::Target;
 use super::{Error, Source};
 use crate::frame::VideoFrame;
@@ -23,24 +24,21 @@ pub use list::{Item, list, list_of};
 pub(super) struct Screen {
     display: Option<String>,
     target: Target,
-    period: Duration,
+    fps: u32,
     open: Option<Open>,
 }
 
 struct Open {
     grabber: Grabber,
-    due: Instant,
-    last: Option<VideoFrame>,
+    pace: Pace,
+    still: Still,
     conversion: Option<Duration>,
 }
-
-/// A still picture is given again so often, for who joins late and for the quality to settle.
-const STILL_EVERY: Duration = Duration::from_millis(200);
 
 impl Screen {
     /// Of the desktop that `DISPLAY` names, unless another one is given.
     pub(super) fn new(display: Option<String>, target: Target, fps: u32) -> Self {
-        Self { display, target, period: Duration::from_secs(1) / fps.clamp(1, 60), open: None }
+        Self { display, target, fps: fps.clamp(1, 60), open: None }
     }
 }
 
@@ -48,34 +46,23 @@ impl Source for Screen {
     fn open(&mut self) -> Result<(), Error> {
         self.close();
         let grabber = Grabber::connect(self.display.as_deref(), self.target)?;
-        self.open = Some(Open { grabber, due: Instant::now(), last: None, conversion: None });
+        let pace = Pace::new(self.fps, Instant::now());
+        self.open = Some(Open { grabber, pace, still: Still::default(), conversion: None });
         Ok(())
     }
 
     fn next_frame(&mut self, wait: Duration) -> Result<Option<VideoFrame>, Error> {
         let open = self.open.as_mut().ok_or_else(|| Error::Lost("the screen is not open".into()))?;
-        let left = open.due.saturating_duration_since(Instant::now());
-        std::thread::sleep(left.min(wait));
-        if left > wait {
-            return Ok(None);
-        }
-        let now = Instant::now();
-        // After a pause the rhythm starts afresh instead of hurrying.
-        open.due = if now > open.due + self.period { now + self.period } else { open.due + self.period };
-        let is_old = open.last.as_ref().is_none_or(|last| now - last.captured_at >= STILL_EVERY);
-        if (open.grabber.has_changed()? || open.last.is_none())
+        let Some(now) = open.pace.await_next(wait) else { return Ok(None) };
+        if (open.grabber.has_changed()? || !open.still.is_there())
             && let Some(frame) = open.grabber.grab(now)?
         {
             open.conversion = Some(now.elapsed());
-            open.last = Some(frame.clone());
+            open.still.put(&frame);
             return Ok(Some(frame));
         }
         // Nothing was drawn, or the window is hidden: what was seen last stays.
-        let again = open.last.as_mut().filter(|_| is_old);
-        Ok(again.map(|last| {
-            last.captured_at = now;
-            last.clone()
-        }))
+        Ok(open.still.again(now))
     }
 
     fn conversion_time(&self) -> Option<Duration> {

@@ -14,6 +14,9 @@ pub enum Spec {
     Usb(PathBuf),
     /// `screen:1`, the first screen, or `window:0x2a00003`: of the X11 desktop.
     Screen(Target),
+    /// What the user picks in the dialog of a Wayland desktop; with the token of an earlier choice that one again. It has no
+    /// text form that could be read: somebody has to be there to answer.
+    Portal(Option<String>),
     /// `command:<program and arguments>`: a program that writes y4m to its standard output. At least one word.
     Command(Vec<String>),
 }
@@ -90,6 +93,8 @@ impl std::fmt::Display for Spec {
             Self::Usb(path) => write!(f, "usb:{}", path.display()),
             Self::Screen(Target::Monitor(number)) => write!(f, "screen:{}", u32::from(*number) + 1),
             Self::Screen(Target::Window(number)) => write!(f, "window:{number:#x}"),
+            // A token is good for what was agreed to: it is nobody else's business.
+            Self::Portal(_) => f.write_str("portal"),
             Self::Command(words) => {
                 f.write_str("command:")?;
                 for (index, word) in words.iter().enumerate() {

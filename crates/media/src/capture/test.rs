@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use farwheel_proto::video::Size;
 
+use super::pace::Pace;
 use super::{Error, Source};
 use crate::frame::VideoFrame;
 use crate::strip::Stamp;
@@ -11,37 +12,31 @@ use crate::test_picture::TestPicture;
 
 pub(super) struct Test {
     size: Size,
-    period: Duration,
+    fps: u32,
     open: Option<Open>,
 }
 
 struct Open {
     picture: TestPicture,
-    due: Instant,
+    pace: Pace,
 }
 
 impl Test {
     pub(super) fn new(size: Size, fps: u32) -> Self {
-        Self { size, period: Duration::from_secs(1) / fps.max(1), open: None }
+        Self { size, fps, open: None }
     }
 }
 
 impl Source for Test {
     fn open(&mut self) -> Result<(), Error> {
-        self.open = Some(Open { picture: TestPicture::new(self.size), due: Instant::now() });
+        self.open =
+            Some(Open { picture: TestPicture::new(self.size), pace: Pace::new(self.fps, Instant::now()) });
         Ok(())
     }
 
     fn next_frame(&mut self, wait: Duration) -> Result<Option<VideoFrame>, Error> {
         let open = self.open.as_mut().ok_or_else(|| Error::Lost("the test picture is not open".into()))?;
-        let left = open.due.saturating_duration_since(Instant::now());
-        std::thread::sleep(left.min(wait));
-        if left > wait {
-            return Ok(None);
-        }
-        let now = Instant::now();
-        // After a pause the rhythm starts afresh instead of hurrying.
-        open.due = if now > open.due + self.period { now + self.period } else { open.due + self.period };
+        let Some(now) = open.pace.await_next(wait) else { return Ok(None) };
         Ok(Some(open.picture.render(Stamp::now(), now)))
     }
 

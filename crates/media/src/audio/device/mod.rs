@@ -14,23 +14,7 @@ use std::time::Duration;
 pub(crate) use ring::{Intake, Outlet};
 
 use super::marks::Heard;
-
-/// Why there is no sound from or to a device.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Error {
-    /// There is no such device or file.
-    #[error("{0}")]
-    Missing(String),
-    /// Another program uses the device.
-    #[error("{0}")]
-    Busy(String),
-    /// The device is there but this user may not use it.
-    #[error("{0}")]
-    NotAllowed(String),
-    /// It does not do what is asked of it.
-    #[error("{0}")]
-    Unsupported(String),
-}
+pub(super) use crate::device::Error;
 
 /// Which way sound goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use super::pointer::Pointer;
 use super::shared::Shared;
 use crate::capture::Error;
 use crate::capture::spec::Target;
-use crate::colour;
+use crate::colour::{self, Pixel};
 use crate::frame::{Pool, VideoFrame};
 
 /// A connection to the X server that looks at one screen or window.
@@ -180,7 +180,8 @@ impl Grabber {
             pointer.draw(bytes, size);
         }
         let mut picture = self.pool.take(size);
-        colour::from_bgrx(bytes, &mut picture).map_err(|e| Error::Unsupported(e.to_string()))?;
+        colour::from_pixels(bytes, size.width as usize * 4, Pixel::Bgrx, &mut picture)
+            .map_err(|e| Error::Unsupported(e.to_string()))?;
         Ok(Some(picture.share(&mut self.pool, now)))
     }
 
