@@ -12,11 +12,21 @@ pub(crate) struct Set {
     names: &'static [&'static str],
 }
 
-/// C compilers and cmake for the codecs, nasm for their assembler, libclang for the V4L2 bindings, udev for gamepads, ALSA
-/// for sound.
+/// C compilers and cmake for the codecs, nasm for their assembler, libclang for the V4L2 and PipeWire bindings, udev for
+/// gamepads, ALSA for sound, PipeWire for screens of Wayland desktops.
 pub(crate) const BUILD: Set = Set {
     purpose: "build",
-    names: &["gcc", "g++", "cmake", "pkg-config", "nasm", "libclang-dev", "libudev-dev", "libasound2-dev"],
+    names: &[
+        "gcc",
+        "g++",
+        "cmake",
+        "pkg-config",
+        "nasm",
+        "libclang-dev",
+        "libudev-dev",
+        "libasound2-dev",
+        "libpipewire-0.3-dev",
+    ],
 };
 
 /// What winit and wgpu load at run time.
@@ -42,11 +52,23 @@ pub(crate) const WINDOW: Set = Set {
 pub(crate) const HEADLESS: Set =
     Set { purpose: "show a window without a display", names: &["xvfb", "xauth"] };
 
-/// Real peers to test against: a browser, a TURN server and client, address translation between namespaces, a desktop,
-/// and a player for recordings.
+/// Real peers to test against: a browser, a TURN server and client, address translation between namespaces, desktops of
+/// both kinds, and a player for recordings.
 pub(crate) const TEST: Set = Set {
-    purpose: "test with a real browser, TURN server, desktop and player, in networks of their own",
-    names: &["chromium", "coturn", "iproute2", "nftables", "procps", "xvfb", "ffmpeg"],
+    purpose: "test with a real browser, TURN server, desktops and player, in networks of their own",
+    names: &[
+        "chromium",
+        "coturn",
+        "iproute2",
+        "nftables",
+        "procps",
+        "xvfb",
+        "ffmpeg",
+        "dbus",
+        "pipewire",
+        "wireplumber",
+        "xdg-desktop-portal",
+    ],
 };
 
 /// A machine in software, what it boots with, and what finds its gamepads.

@@ -14,8 +14,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("farwheel-proto", &[]),
     ("farwheel-media", &["farwheel-proto"]),
     ("farwheel-peer", &["farwheel-proto"]),
+    ("farwheel-portal", &["farwheel-proto", "farwheel-media"]),
     ("farwheel-signaling", &["farwheel-proto"]),
-    ("farwheel", &["farwheel-proto", "farwheel-peer", "farwheel-media"]),
+    ("farwheel", &["farwheel-proto", "farwheel-peer", "farwheel-media", "farwheel-portal"]),
     ("farwheel-robot", &["farwheel-proto", "farwheel-peer", "farwheel-media"]),
     (
         "farwheel-lab",
@@ -36,6 +37,7 @@ const BANNED: &[(&str, &[&str])] = &[
     ("farwheel-proto", &["tokio", "rand", "socket2", "rustix", "webrtc", "rtc"]),
     ("farwheel-media", &["webrtc", "rtc"]),
     ("farwheel-peer", &["egui", "eframe"]),
+    ("farwheel-portal", &["webrtc", "rtc", "tokio"]),
     ("farwheel-signaling", &["webrtc", "rtc"]),
     ("farwheel", &["webrtc", "rtc"]),
     ("farwheel-robot", &["webrtc", "rtc"]),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use farwheel::model::call::{
     Call, Device, Figures, File, Letters, Line, Link, LinkFigures, Member, Own, Phase, PreJoin, Progress,
-    Recording, Server, Source, Target, Trust, Verification, Voice,
+    Recording, Server, Shareable, Sharing, Source, Target, Trust, Verification, Voice,
 };
 use farwheel::model::connect::{Field, Problem};
 use farwheel::model::ring::{Incoming, Line as OwnLine, Missed, Ringing, Standing, Why};
@@ -209,7 +209,13 @@ fn own() -> Own {
         speaker: device(&["USB Headset", "Built-in Audio Analog Stereo", "HDMI Monitor"]),
         is_camera_on: true,
         level: 0.006,
-        screens: vec!["Screen 1 (2560\u{d7}1440)".into(), "Screen 2 (1920\u{d7}1080)".into()],
+        screens: [
+            ("screen:1", "Screen 1 (2560\u{d7}1440)", Sharing::Screen),
+            ("screen:2", "Screen 2 (1920\u{d7}1080)", Sharing::Screen),
+            ("window:0x2a00003", "Plan of the garden", Sharing::Window),
+        ]
+        .map(|(key, name, kind)| Shareable { key: key.into(), name: name.into(), kind })
+        .to_vec(),
         ..Own::default()
     }
 }

@@ -163,7 +163,8 @@ fn known(settings: &Settings, call: &Call) -> Vec<String> {
     }
     known.extend(call.knocking.iter().flat_map(|(id, name)| [id.to_string(), name.clone()]));
     known.extend(call.files.iter().map(|file| file.name.clone()));
-    known.extend(call.own.shared.iter().chain(&call.own.screens).cloned());
+    known.extend(call.own.shared.iter().chain(&call.own.opens).cloned());
+    known.extend(call.own.screens.iter().map(|one| one.name.clone()));
     known.extend(call.chat.iter().map(|line| line.text.clone()));
     known
 }

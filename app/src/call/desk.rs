@@ -306,7 +306,8 @@ impl Desk {
             here.target = target;
             return;
         }
-        match Devices::open(self.options.choices.clone().with(calling)) {
+        let choices = Choices { home: home(), ..self.options.choices.clone().with(calling) };
+        match Devices::open(choices) {
             Ok(devices) => {
                 let devices = Arc::new(devices);
                 let (session, dialing, problem, wrong) = (None, None, None, None);

@@ -1,18 +1,20 @@
 //! What this side shows and hears: camera, screen, microphone, speaker. They are there before a call and during one.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use farwheel_media::audio;
 use farwheel_media::capture::usb::{self, Plugged};
-use farwheel_media::capture::{self, Overlay, Spec, screen};
+use farwheel_media::capture::{self, Overlay, Spec};
 use farwheel_peer::{Call as Sources, Camera as Limits, Track};
 use farwheel_proto::call::State;
 use farwheel_proto::call::layers::Thrift;
 use farwheel_proto::video::{Bitrate, Size};
 
-use super::outgoing::{Encoded, Health, Outgoing, Receiver, Setup};
+use super::outgoing::{Choice, Encoded, Health, Outgoing, Receiver, Setup};
+use super::share::{self, Share};
 use super::sound::Sound;
 use super::{epoch, lock};
 use crate::model::call::{Cleaning, Command, Device, Kind, Own, Switch, Voice};
@@ -42,6 +44,8 @@ pub struct Choices {
     pub voice: Voice,
     /// How its sound is cleaned.
     pub cleaning: Cleaning,
+    /// Where it is kept what a Wayland desktop allowed to be shared; none: for this time only.
+    pub home: Option<PathBuf>,
 }
 
 impl Default for Choices {
@@ -57,6 +61,7 @@ impl Default for Choices {
             speaker: audio::Spec::Default,
             voice: Voice::On,
             cleaning: Cleaning::default(),
+            home: None,
         }
     }
 }
@@ -81,9 +86,8 @@ impl Choices {
 #[derive(Debug)]
 pub struct Devices {
     camera: Outgoing,
-    screen: Outgoing,
+    share: Share,
     own: Slot,
-    own_screen: Slot,
     sound: Sound,
     state: Mutex<Inner>,
     /// The user knows that the camera gives no pictures.
@@ -102,8 +106,6 @@ struct Inner {
     looked_at: Option<Instant>,
     is_hand_up: bool,
     is_recording: bool,
-    shared: Option<String>,
-    screens: Vec<screen::Item>,
 }
 
 impl Devices {
@@ -112,15 +114,11 @@ impl Devices {
     /// # Errors
     /// When the system gives no threads.
     pub fn open(choices: Choices) -> std::io::Result<Self> {
-        let (own, own_screen) = (Slot::new(), Slot::new());
-        let start = |track, preview: &Slot| {
-            Outgoing::start(Setup { track, epoch: epoch(), preview: preview.clone() })
-        };
+        let own = Slot::new();
         let devices = Self {
-            camera: start(Track::Camera, &own)?,
-            screen: start(Track::Screen, &own_screen)?,
+            camera: Outgoing::start(Setup { track: Track::Camera, epoch: epoch(), preview: own.clone() })?,
+            share: Share::start(choices.home.as_deref())?,
             own,
-            own_screen,
             sound: Sound::start(choices.microphone.clone(), choices.speaker.clone(), choices.cleaning),
             state: Mutex::new(Inner {
                 choices,
@@ -130,8 +128,6 @@ impl Devices {
                 looked_at: None,
                 is_hand_up: false,
                 is_recording: false,
-                shared: None,
-                screens: Vec::new(),
             }),
             has_camera_failed: AtomicBool::new(false),
             chimed_at: Mutex::new(None),
@@ -147,7 +143,7 @@ impl Devices {
         let choices = lock(&self.state).choices.clone();
         Sources {
             camera: Limits { size: choices.size, fps: choices.fps, bitrate_max: CAMERA_MAX },
-            screen: Limits { size: SCREEN_SIZE, fps: SCREEN_FPS, bitrate_max: SCREEN_MAX },
+            screen: Limits { size: share::MOST, fps: share::FPS, bitrate_max: SCREEN_MAX },
         }
     }
 
@@ -160,7 +156,7 @@ impl Devices {
                 && state.used.is_some()
                 && !matches!(self.camera.health(), Health::Failed(_)),
             microphone: state.choices.voice == Voice::On && sound.microphone.used.is_some(),
-            screen: state.shared.is_some(),
+            screen: self.share.is_live(),
             recording: state.is_recording,
             hears: sound.speaker.used.is_some(),
             hand: state.is_hand_up,
@@ -171,13 +167,13 @@ impl Devices {
     pub(super) fn set_receivers(&self, camera: Vec<Receiver>, screen: Vec<Receiver>) {
         self.sound.set_receivers(camera.iter().map(|one| Arc::clone(&one.connection)).collect());
         self.camera.set_receivers(camera);
-        self.screen.set_receivers(screen);
+        self.share.set_receivers(screen);
     }
 
     /// Spends little data, or as much as is of use.
     pub fn set_thrift(&self, thrift: Thrift) {
         self.camera.set_thrift(thrift);
-        self.screen.set_thrift(thrift);
+        self.share.outgoing().set_thrift(thrift);
         self.sound.set_thrift(thrift);
     }
 
@@ -200,7 +196,7 @@ impl Devices {
 
     /// What is encoded of the camera and of the screen.
     pub(super) fn encoded(&self) -> [Encoded; 2] {
-        [self.camera.encoded(), self.screen.encoded()]
+        [self.camera.encoded(), self.share.encoded()]
     }
 
     /// Pictures captured by the camera.
@@ -215,7 +211,7 @@ impl Devices {
 
     /// Where the own screen's pictures arrive, while it is shared.
     pub fn own_screen(&self) -> &Slot {
-        &self.own_screen
+        self.share.own()
     }
 
     /// Looks at what is plugged in: opens each device for a moment, to see whether it is a camera.
@@ -244,21 +240,6 @@ impl Devices {
         }
     }
 
-    /// Looks at what could be shared; asks the desktop, which takes some milliseconds.
-    pub(super) fn look_at_screens(&self) {
-        // Without a desktop there is nothing to share.
-        let screens = screen::list().unwrap_or_default();
-        lock(&self.state).screens = screens;
-    }
-
-    /// Ends sharing what is not there any more; says why.
-    pub(super) fn look_after_share(&self) -> Option<String> {
-        let Health::Failed(reason) = self.screen.health() else { return None };
-        let shared = lock(&self.state).shared.take()?;
-        self.screen.capture(None);
-        Some(format!("{shared} is not shared any more: {reason}"))
-    }
-
     /// Says once why the camera gives no pictures.
     pub(super) fn look_after_camera(&self) -> Option<String> {
         match self.camera.health() {
@@ -273,21 +254,9 @@ impl Devices {
         }
     }
 
-    fn share(&self, index: usize) {
-        let item = {
-            let mut state = lock(&self.state);
-            let Some(item) = state.screens.get(index).cloned() else { return };
-            state.shared = Some(item.name.clone());
-            item
-        };
-        let size = item.size.within(SCREEN_SIZE);
-        let config = capture::Config { spec: item.spec, size, fps: SCREEN_FPS, overlay: Overlay::None };
-        self.screen.capture(Some(config));
-    }
-
-    fn end_share(&self) {
-        lock(&self.state).shared = None;
-        self.screen.capture(None);
+    /// What is shared, and what could be.
+    pub(super) fn share(&self) -> &Share {
+        &self.share
     }
 
     /// Does what is asked for; false if it is not for the devices.
@@ -323,8 +292,8 @@ impl Devices {
                 let Ok(spec) = name.parse() else { return true };
                 if *kind == Kind::Microphone { engine.use_microphone(spec) } else { engine.use_speaker(spec) }
             }
-            Command::Share(index) => self.share(*index),
-            Command::EndShare => self.end_share(),
+            Command::Share(key) => self.share.begin(key),
+            Command::EndShare => self.share.end(),
             Command::Hand(switch) => lock(&self.state).is_hand_up = *switch == Switch::On,
             Command::Use(Kind::Camera, index) => {
                 {
@@ -365,8 +334,8 @@ impl Devices {
         own.is_camera_on = state.choices.is_camera_on;
         own.voice = state.choices.voice;
         own.is_hand_up = state.is_hand_up;
-        own.shared.clone_from(&state.shared);
-        own.screens = state.screens.iter().map(|item| item.name.clone()).collect();
+        drop(state);
+        self.share.fill(own);
     }
 
     /// Opens the camera in use, or closes it.
@@ -377,7 +346,7 @@ impl Devices {
             let spec = state.used.and_then(|used| state.cameras.get(used)).map(|(_, spec)| spec.clone());
             spec.filter(|_| is_camera_on).map(|spec| capture::Config { spec, size, fps, overlay })
         };
-        self.camera.capture(config);
+        self.camera.capture(config.map_or(Choice::Nothing, Choice::This));
     }
 }
 
@@ -427,7 +396,8 @@ impl Eye {
         let spec = used.and_then(|used| cameras.into_iter().nth(used)).map(|(_, spec)| spec);
         let is_there = spec.is_some();
         let Choices { size, fps, .. } = choices;
-        camera.capture(spec.map(|spec| capture::Config { spec, size, fps, overlay: Overlay::None }));
+        let config = spec.map(|spec| capture::Config { spec, size, fps, overlay: Overlay::None });
+        camera.capture(config.map_or(Choice::Nothing, Choice::This));
         Ok(Self { camera, slot, is_there })
     }
 
@@ -489,8 +459,6 @@ const CAMERA_FPS: u32 = 30;
 /// Somebody who plugs a camera in looks for it in the list after about so long.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const CAMERA_MAX: Bitrate = Bitrate::from_kbps(3000);
-const SCREEN_SIZE: Size = Size::new(1920, 1080);
-const SCREEN_FPS: u32 = 15;
 const SCREEN_MAX: Bitrate = Bitrate::from_kbps(4000);
 
 #[cfg(test)]
@@ -512,8 +480,6 @@ mod tests {
             looked_at: None,
             is_hand_up: false,
             is_recording: false,
-            shared: None,
-            screens: Vec::new(),
         };
         // What is plugged in; what is on the list, which is used, whether it is opened now.
         type Step = (&'static [u32], &'static [u32], Option<usize>, bool);

@@ -26,6 +26,7 @@ pub mod pins;
 pub mod record;
 pub mod report;
 mod rings;
+mod share;
 mod sound;
 pub mod trust;
 mod view;

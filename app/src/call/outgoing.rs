@@ -113,10 +113,23 @@ struct Shared {
 }
 
 /// What to capture.
-#[derive(Clone, Debug)]
-enum Choice {
+pub(super) enum Choice {
+    /// Nothing.
     Nothing,
+    /// What this names.
     This(capture::Config),
+    /// A source that was brought along.
+    Brought(capture::Config, Box<dyn capture::Source>),
+}
+
+impl std::fmt::Debug for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::This(_) => "This",
+            Self::Brought(..) => "Brought",
+        })
+    }
 }
 
 /// What the thread needs.
@@ -158,9 +171,15 @@ impl Outgoing {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Captures this from now on; `None`: nothing.
-    pub(super) fn capture(&self, config: Option<capture::Config>) {
-        *lock(&self.shared.choice) = Some(config.map_or(Choice::Nothing, Choice::This));
+    /// Captures this from now on. What was captured before is not told of any more.
+    pub(super) fn capture(&self, choice: Choice) {
+        let mut slot = lock(&self.shared.choice);
+        *lock(&self.shared.health) = match &choice {
+            Choice::Nothing => Health::Off,
+            Choice::This(_) | Choice::Brought(..) => Health::Opening,
+        };
+        *slot = Some(choice);
+        drop(slot);
         self.wake();
     }
 
@@ -271,17 +290,26 @@ impl Worker {
         self.served.clear();
         lock(&self.shared.encoded).encodings = [None; ENCODINGS_MAX];
         self.setup.preview.clear();
-        let health = match choice {
-            Choice::Nothing => Health::Off,
-            Choice::This(config) => match Camera::start(&config) {
-                Some(camera) => {
-                    self.camera = Some((camera, config));
-                    Health::Opening
-                }
-                None => Health::Failed(format!("{} is no camera of this computer", config.spec)),
-            },
+        let (camera, config) = match choice {
+            Choice::Nothing => return,
+            Choice::This(config) => (Camera::start(&config), config),
+            Choice::Brought(config, source) => (Some(Camera::start_source(&config, source)), config),
         };
-        *lock(&self.shared.health) = health;
+        match camera {
+            Some(camera) => self.camera = Some((camera, config)),
+            None => {
+                let reason = format!("{} is no camera of this computer", config.spec);
+                self.tell_health(Health::Failed(reason));
+            }
+        }
+    }
+
+    /// Tells how the source is, unless another one was chosen meanwhile.
+    fn tell_health(&self, health: Health) {
+        let choice = lock(&self.shared.choice);
+        if choice.is_none() {
+            *lock(&self.shared.health) = health;
+        }
     }
 
     fn look_after_camera(&self) {
@@ -293,7 +321,7 @@ impl Worker {
             State::Stalled => Health::Opening,
             State::Failed { error, .. } => Health::Failed(error.to_string()),
         };
-        *lock(&self.shared.health) = health;
+        self.tell_health(health);
     }
 
     fn handle_picture(&mut self, frame: &VideoFrame) {

@@ -151,7 +151,7 @@ impl Worker {
         self.end_refused();
         self.watch_recording();
         self.feed_files();
-        for text in self.devices.look_after_share().into_iter().chain(self.devices.look_after_camera()) {
+        for text in self.devices.share().look_after().into_iter().chain(self.devices.look_after_camera()) {
             self.shared.notice(Notice::warning(text));
         }
         self.look_at_screens(now);
@@ -166,7 +166,7 @@ impl Worker {
         self.looked_at = Some(now);
         let devices = Arc::clone(&self.devices);
         // Not waited for: the list is a slot.
-        tokio::task::spawn_blocking(move || devices.look_at_screens());
+        tokio::task::spawn_blocking(move || devices.share().look());
     }
 
     /// The encoder expects the loss of the worst link.

@@ -13,6 +13,7 @@ mod pair;
 mod ring;
 mod rooms;
 mod server;
+mod sharing;
 mod signals;
 pub mod stats;
 mod view;

@@ -146,10 +146,12 @@ pub struct Own {
     pub speaks_while_muted: bool,
     /// The hand is raised.
     pub is_hand_up: bool,
-    /// The screen that is shared.
+    /// What the others see of the screen, by name.
     pub shared: Option<String>,
+    /// What they are about to see: it is being opened, or the desktop asks.
+    pub opens: Option<String>,
     /// Screens and windows that could be shared.
-    pub screens: Vec<String>,
+    pub screens: Vec<Shareable>,
     /// Sound is cleaned so.
     pub cleaning: Cleaning,
 }
@@ -163,6 +165,30 @@ pub struct Device {
     pub used: Option<usize>,
     /// Why it does not work, in words.
     pub problem: Option<String>,
+}
+
+/// Something that could be shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shareable {
+    /// Names it in commands.
+    pub key: String,
+    /// What a user knows it by.
+    pub name: String,
+    /// What it is.
+    pub kind: Sharing,
+}
+
+/// What can be shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// A whole screen.
+    Screen,
+    /// A window.
+    Window,
+    /// What the user picks when the desktop asks.
+    Ask,
+    /// What the user picked the last time.
+    Again,
 }
 
 /// How the microphone is used.
@@ -389,8 +415,8 @@ pub enum Command {
     Clean(Cleaning),
     /// Play a member so loud, [0, 2].
     Volume(PeerId, f32),
-    /// Share the screen or window with this index.
-    Share(usize),
+    /// Share what has this key.
+    Share(String),
     /// End that.
     EndShare,
     /// Raise or lower the hand.

@@ -59,7 +59,7 @@ fn each_key_asks_for_what_the_list_of_keys_says() {
     assert!(!has(&harness, "Lock the room"));
     press(&mut harness, egui::Key::S);
     harness.run_steps(4);
-    assert_eq!(click(&mut harness, "Screen 2 (1920\u{d7}1080)"), [Ask::Share(1)]);
+    assert_eq!(click(&mut harness, "Screen 2 (1920\u{d7}1080)"), [Ask::Share("screen:2".into())]);
     harness.key_press_modifiers(egui::Modifiers::CTRL, egui::Key::L);
     harness.run_steps(2);
     assert_eq!(asked(&mut harness), [Ask::Leave]);

@@ -8,6 +8,7 @@ use farwheel_peer::signaling::PeerId;
 use super::{Knocks, Part};
 use crate::call::line::{self, Listener};
 use crate::call::{self, Devices, Session, Stage};
+use crate::cli::sharing::Sharing;
 use crate::cli::signals::Stop;
 use crate::cli::{Exit, stats};
 use crate::model::call::{self as model, Command, Link, Own, Progress, Server, Switch};
@@ -27,11 +28,14 @@ pub(in crate::cli) struct Attendant<'a> {
     greeting: &'static str,
     session: &'a Session,
     own: &'a Devices,
+    sharing: Sharing,
     start: Instant,
     /// Processor time when the figures began to count.
     cpu: Option<Duration>,
     counted_from: Option<Instant>,
     said: BTreeMap<PeerId, (String, &'static str)>,
+    /// Those whose screen is seen.
+    showing: BTreeSet<PeerId>,
     /// Those who knocked and have their answer.
     answered: BTreeSet<PeerId>,
     /// Lines of the chat and files that were told of: no more than there are.
@@ -57,6 +61,8 @@ impl<'a> Attendant<'a> {
             greeting: "In the call",
             session,
             own,
+            sharing: Sharing::new(args.share.clone()),
+            showing: BTreeSet::new(),
             start: Instant::now(),
             cpu: None,
             counted_from: None,
@@ -184,6 +190,7 @@ impl<'a> Attendant<'a> {
         let mut own = Own::default();
         self.own.fill(&mut own);
         self.follow_devices(&own);
+        self.follow_screens(&view, &own);
         let mut said = BTreeMap::new();
         for member in &view.members {
             let how = match member.link {
@@ -233,6 +240,30 @@ impl<'a> Attendant<'a> {
                 }
                 self.devices[at] = how;
             }
+        }
+    }
+
+    /// Tells whose screen is seen, and shares what the arguments say.
+    fn follow_screens(&mut self, view: &model::Call, own: &Own) {
+        for member in &view.members {
+            match (member.shares, self.showing.contains(&member.id)) {
+                (true, false) => {
+                    self.showing.insert(member.id);
+                    self.say(&format!("{} shares a screen", member.name));
+                }
+                (false, true) => {
+                    self.showing.remove(&member.id);
+                    self.say(&format!("{} shares no screen any more", member.name));
+                }
+                (true, true) | (false, false) => {}
+            }
+        }
+        let (command, line) = self.sharing.follow(own, self.start.elapsed());
+        if let Some(command) = command {
+            self.own.execute(&command);
+        }
+        if let Some(line) = line {
+            self.say(&line);
         }
     }
 

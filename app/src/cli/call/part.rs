@@ -62,6 +62,9 @@ pub(in crate::cli) struct Part {
     /// Without a window: write this to all once somebody is there.
     #[arg(long, value_name = "TEXT", requires = "headless")]
     pub(in crate::cli) say: Option<String>,
+    /// Without a window: share this: screen, screen:2, window:TITLE (a part of it), or portal (the desktop asks which).
+    #[arg(long, value_name = "WHAT", requires = "headless")]
+    pub(in crate::cli) share: Option<String>,
     /// Without a window: send this file to all once somebody is there.
     #[arg(long, value_name = "FILE", requires = "headless")]
     pub(in crate::cli) send: Option<PathBuf>,

@@ -8,7 +8,7 @@ use super::parts::{
     menu_line, menu_opened, menu_switch, region, round, row,
 };
 use super::{Arrangement, Cx, Screen, Side, switch};
-use crate::model::call::{Command, Kind, Voice};
+use crate::model::call::{Command, Kind, Sharing, Voice};
 use crate::model::settings::Fit;
 use crate::ui::theme::{Palette, STEP, Weight, size};
 use crate::ui::widgets::{describe, paint_icon, paint_line, paint_text};
@@ -187,7 +187,7 @@ fn camera(ui: &mut Ui, cx: &mut Cx<'_>) {
 
 fn share(ui: &mut Ui, screen: &mut Screen, cx: &mut Cx<'_>) {
     let own = &cx.call.own;
-    if own.shared.is_some() {
+    if own.shared.is_some() || own.opens.is_some() {
         if round(ui, Icon::MonitorX, "Stop sharing (S)", Round::On).clicked() {
             cx.ask(Command::EndShare);
         }
@@ -195,11 +195,17 @@ fn share(ui: &mut Ui, screen: &mut Screen, cx: &mut Cx<'_>) {
     }
     let button = round(ui, Icon::MonitorUp, "Share a screen (S)", Round::Plain);
     let opens = std::mem::take(&mut screen.opens_share);
-    menu_opened(&button, opens, 276.0, "Screens", |ui| {
+    menu_opened(&button, opens, 320.0, "Screens", |ui| {
         menu_heading(ui, "Share with everybody");
-        for (index, name) in own.screens.iter().enumerate() {
-            if menu_entry(ui, Some(Icon::Monitor), name, "").clicked() {
-                cx.ask(Command::Share(index));
+        for one in &own.screens {
+            let icon = match one.kind {
+                Sharing::Screen => Icon::Monitor,
+                Sharing::Window => Icon::AppWindow,
+                Sharing::Ask => Icon::SquareMousePointer,
+                Sharing::Again => Icon::History,
+            };
+            if menu_entry(ui, Some(icon), &one.name, "").clicked() {
+                cx.ask(Command::Share(one.key.clone()));
                 ui.close();
             }
         }

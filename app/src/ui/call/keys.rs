@@ -74,9 +74,9 @@ pub(super) fn handle(ui: &Ui, screen: &mut Screen, cx: &mut Cx<'_>) {
         cx.ask(Command::Camera(switch(!own.is_camera_on)));
     }
     if hit(Key::S) {
-        match own.shared {
-            Some(_) => cx.ask(Command::EndShare),
-            None => screen.opens_share = true,
+        match own.shared.is_some() || own.opens.is_some() {
+            true => cx.ask(Command::EndShare),
+            false => screen.opens_share = true,
         }
     }
     if hit(Key::C) {

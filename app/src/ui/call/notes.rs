@@ -10,7 +10,7 @@ use lucide_icons::Icon;
 
 use super::parts::{BETWEEN, avatar, lasted, pill, pill_width, region, words_width};
 use super::{Cx, Screen, arrange};
-use crate::model::call::{Call, Command, Server, Source};
+use crate::model::call::{Call, Command, Own, Server, Source};
 use crate::model::settings::Fit;
 use crate::render::video::{self, Look, Mirror, Tile};
 use crate::ui::theme::{Palette, STEP, Weight, size};
@@ -31,7 +31,7 @@ pub(super) fn strip(ui: &mut Ui, stage: Rect, screen: &mut Screen, cx: &mut Cx<'
                 pill(ui, *rect, note.icon, note.ink, &note.words);
                 describe(ui, *rect, note.kind, &note.spoken);
             }
-            Item::Sharing(name) => sharing(ui, *rect, name, screen, cx),
+            Item::Sharing(words) => sharing(ui, *rect, words, screen, cx),
             Item::Knock { id, name, more } => knock(ui, *rect, *id, name, *more, cx),
         }
     }
@@ -55,8 +55,8 @@ pub(super) fn over(ui: &Ui, stage: Rect, cx: &Cx<'_>) {
 /// Something in the strip.
 enum Item<'a> {
     Note(Note),
-    /// What this side shows to the others.
-    Sharing(&'a str),
+    /// What this side shows to the others, or is about to, in words.
+    Sharing(String),
     /// Who waits before the door; the last one shown tells how many more there are.
     Knock {
         id: PeerId,
@@ -80,7 +80,7 @@ impl Item<'_> {
     fn width(&self, ui: &Ui, call: &Call) -> f32 {
         match self {
             Self::Note(note) => pill_width(ui, &note.words),
-            Self::Sharing(name) => words_width(ui, &seen(name), Weight::Medium) + 82.0 + 90.0,
+            Self::Sharing(words) => words_width(ui, words, Weight::Medium) + 82.0 + 90.0,
             Self::Knock { name, more, .. } => {
                 let words = words_width(ui, &waits(*more, call.is_moderator), Weight::Regular);
                 let name = words_width(ui, name, Weight::Bold).min(220.0);
@@ -93,7 +93,7 @@ impl Item<'_> {
 
 fn items<'a>(call: &'a Call, p: &Palette, is_low: bool) -> Vec<Item<'a>> {
     let mut items: Vec<Item<'a>> = standing(call, p).into_iter().map(Item::Note).collect();
-    items.extend(call.own.shared.as_deref().map(Item::Sharing));
+    items.extend(seen(&call.own).map(Item::Sharing));
     let shown = call.knocking.len().min(if is_low { 1 } else { KNOCKS_MAX });
     for (index, (id, name)) in call.knocking[..shown].iter().enumerate() {
         let more = if index + 1 == shown { call.knocking.len() - shown } else { 0 };
@@ -144,12 +144,16 @@ fn recorded_by(own: bool, names: &[String]) -> String {
     }
 }
 
-fn seen(name: &str) -> String {
-    format!("Everybody sees {name}")
+fn seen(own: &Own) -> Option<String> {
+    match (&own.shared, &own.opens) {
+        (Some(name), _) => Some(format!("Everybody sees {name}")),
+        (None, Some(name)) => Some(format!("About to share {name}")),
+        (None, None) => None,
+    }
 }
 
 /// What this side shows to the others, small, and the way out.
-fn sharing(ui: &mut Ui, rect: Rect, name: &str, screen: &mut Screen, cx: &mut Cx<'_>) {
+fn sharing(ui: &mut Ui, rect: Rect, words: &str, screen: &mut Screen, cx: &mut Cx<'_>) {
     let p = Palette::of(ui);
     ui.painter().rect_filled(rect, 12.0, p.surface);
     ui.painter().rect_stroke(rect, 12.0, Stroke::new(1.0, p.line), StrokeKind::Inside);
@@ -160,7 +164,8 @@ fn sharing(ui: &mut Ui, rect: Rect, name: &str, screen: &mut Screen, cx: &mut Cx
     let response = ui.interact(small, id, Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_large, "Show your screen large"));
     ui.painter().rect_filled(small, 6.0, p.raised);
-    let shown = (cx.pictures.call)(Source::OwnScreen).and_then(|slot| {
+    let slot = cx.call.own.shared.as_ref().and_then(|_| (cx.pictures.call)(Source::OwnScreen));
+    let shown = slot.and_then(|slot| {
         let (fit, look) = (Fit::Fill, Look::LIVE);
         video::paint_tile(ui, &slot, Tile { id, rect: small, fit, radius: 6.0, mirror: Mirror::No, look })
     });
@@ -172,11 +177,10 @@ fn sharing(ui: &mut Ui, rect: Rect, name: &str, screen: &mut Screen, cx: &mut Cx
         screen.pinned = if is_large { None } else { Some(Source::OwnScreen) };
     }
     let left = small.right() + 12.0;
-    let words = seen(name);
-    let line = [(words.as_str(), size::BODY, Weight::Medium, p.text)];
+    let line = [(words, size::BODY, Weight::Medium, p.text)];
     let room = rect.right() - 90.0 - left;
     paint_line(ui, pos2(left, rect.center().y), room, &line);
-    describe(ui, Rect::from_min_size(pos2(left, rect.top()), vec2(room, rect.height())), "sharing", &words);
+    describe(ui, Rect::from_min_size(pos2(left, rect.top()), vec2(room, rect.height())), "sharing", words);
     let each = vec2(76.0, rect.height() - 12.0);
     let place = Rect::from_min_size(rect.right_top() + vec2(-82.0, 6.0), each);
     let mut child = region(ui, place, "stop sharing", Layout::default());

@@ -46,6 +46,17 @@ impl Scene {
 
     /// Somebody in the room `r`, as soon as it is in or waits.
     pub(super) fn caller(&self, url: &str, name: &str, more: &[String]) -> Program {
+        self.caller_on(url, name, more, |_| {})
+    }
+
+    /// The same with other variables, of a desktop for example.
+    pub(super) fn caller_on(
+        &self,
+        url: &str,
+        name: &str,
+        more: &[String],
+        set: impl FnOnce(&mut Command),
+    ) -> Program {
         let mut command = self.command("farwheel");
         command.args(["call", "r", "--server", url, "--loopback", "--name", name, "--headless"]);
         command.args([
@@ -63,6 +74,7 @@ impl Scene {
             "test",
         ]);
         command.arg("--report").arg(self.report(name)).args(more);
+        set(&mut command);
         Program::start(command)
     }
 

@@ -12,4 +12,6 @@ mod manual;
 mod nat;
 mod pair;
 mod ring;
+mod share;
 mod two_paths;
+mod wayland;
