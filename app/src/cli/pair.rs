@@ -100,10 +100,12 @@ async fn converse(config: Config, code: &RoomName, show: Show) -> anyhow::Result
     // Kept to the end: who lets go of it leaves, though the other one may still have something to say.
     let mut sending = tokio::spawn(send(pair.clone(), read_input(show)));
     let mut progress = Progress::default();
+    // Why nothing more can be sent. What the events have yet to say of it says more.
+    let mut unsent = None;
     let exit = loop {
         tokio::select! {
             event = events.recv() => {
-                let Some(event) = event else { break Ok(Exit::Failed) };
+                let Some(event) = event else { break unsent.map_or(Ok(Exit::Failed), |(error, _)| Err(error)) };
                 match &event {
                     Event::Message(Message::End) => progress.other_ended = true,
                     Event::Message(Message::Bytes(_)) => progress.bytes_came = true,
@@ -129,10 +131,11 @@ async fn converse(config: Config, code: &RoomName, show: Show) -> anyhow::Result
                     _ => {}
                 }
             }
-            sent = &mut sending, if !progress.own_delivered => match sent.context("send")? {
+            sent = &mut sending, if !progress.own_delivered && unsent.is_none() => match sent.context("send")? {
                 Ok(()) => progress.own_delivered = true,
-                Err(error) => break Err(error),
+                Err(error) => unsent = Some((error, tokio::time::Instant::now() + LAST_WORD_MAX)),
             },
+            Some(error) = last_word(&mut unsent) => break Err(error),
             signalled = signals::wait() => break signalled.map(|()| Exit::Done).context("listen for signals"),
         }
         if progress.is_done() {
@@ -144,6 +147,18 @@ async fn converse(config: Config, code: &RoomName, show: Show) -> anyhow::Result
     leave(events).await;
     exit
 }
+
+/// The reason, once it has waited long enough for a better one.
+async fn last_word(unsent: &mut Option<(anyhow::Error, tokio::time::Instant)>) -> Option<anyhow::Error> {
+    match unsent {
+        Some((_, until)) => tokio::time::sleep_until(*until).await,
+        None => std::future::pending().await,
+    }
+    unsent.take().map(|(error, _)| error)
+}
+
+/// What the pair has to say after nothing more can be sent is there by then.
+const LAST_WORD_MAX: std::time::Duration = std::time::Duration::from_secs(1);
 
 async fn leave(events: Events) {
     events.leave().await;

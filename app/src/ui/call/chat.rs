@@ -154,6 +154,7 @@ impl<'a> Entry<'a> {
     fn words(&self) -> String {
         let name = self.origin().0.unwrap_or("You");
         match self {
+            Self::Line(line) if line.is_passed_on => format!("{name} ({PASSED_ON}): {}", line.text),
             Self::Line(line) => format!("{name}: {}", line.text),
             Self::File(file) => format!("{name}: file {}", file.name),
         }
@@ -202,6 +203,14 @@ fn said(ui: &mut Ui, line: &Line, is_new: bool) {
     let name = line.from.as_deref().unwrap_or("You");
     if is_new {
         head(ui, name, line.ago);
+    }
+    if line.is_passed_on {
+        ui.horizontal(|ui| {
+            ui.add_space(INDENT);
+            let words = theme::text(PASSED_ON, size::CAPTION, Weight::Regular, p.faint);
+            ui.label(words)
+                .on_hover_text("Who is said to have written this is not here, so nothing proves it.");
+        });
     }
     ui.horizontal_top(|ui| {
         ui.add_space(INDENT);
@@ -501,6 +510,8 @@ pub(super) fn dropped(ui: &Ui, whole: Rect, cx: &mut Cx<'_>) {
 
 /// Where words begin, right of the faces.
 const INDENT: f32 = 36.0;
+/// Of a line whose author is not here: somebody else's copy.
+const PASSED_ON: &str = "passed on by somebody else";
 /// Lines of one person within this time stand under one name.
 const TOGETHER: Duration = Duration::from_secs(180);
 /// Longest line, in characters.
