@@ -20,7 +20,8 @@ use super::stage::{self, Scene};
 /// What was asked of the call, without the sizes of tiles.
 pub(crate) fn asked(harness: &mut Harness<'_, Scene>) -> Vec<Ask> {
     let asked = take(harness).into_iter().filter_map(|command| match command {
-        Command::Call(Ask::Tiles(_)) => None,
+        // Asked for again and again until the call has heard it.
+        Command::Call(Ask::Tiles(_) | Ask::ReadChat) => None,
         Command::Call(ask) => Some(ask),
         _ => None,
     });
@@ -89,6 +90,17 @@ fn what_is_written_is_said_and_is_no_shortcut() {
     assert_eq!(press(&mut harness, egui::Key::Enter), [Ask::Say("mvsh cpgf".into())]);
     harness.run_steps(2);
     assert_eq!(press(&mut harness, egui::Key::Enter), [], "nothing is left to say");
+}
+
+#[test]
+fn an_open_chat_is_read() {
+    let mut harness = on("call-grid");
+    harness.run_steps(2);
+    let has_read = |harness: &mut Harness<'_, Scene>| take(harness).contains(&Command::Call(Ask::ReadChat));
+    assert!(!has_read(&mut harness));
+    harness.key_press(egui::Key::C);
+    harness.run_steps(4);
+    assert!(has_read(&mut harness));
 }
 
 #[test]

@@ -122,18 +122,33 @@ pub fn from_pixels(bytes: &[u8], stride: usize, pixel: Pixel, to: &mut Picture) 
     let size = to.size();
     let (width, rows) = (size.width as usize * 4, size.height as usize);
     let want = stride.checked_mul(rows - 1).and_then(|before| before.checked_add(width));
-    let stride = u32::try_from(stride).ok().filter(|_| stride >= width);
-    let (Some(want), Some(stride)) = (want, stride) else {
+    let step = u32::try_from(stride).ok().filter(|_| stride >= width);
+    let (Some(want), Some(step)) = (want, step) else {
         return Err(Error::Damaged(format!("rows are wrong for {size}: {width} bytes each")));
     };
-    let bytes = at_least(bytes, want)?;
-    let convert = match pixel {
-        Pixel::Bgrx => bgra_to_yuv420,
-        Pixel::Rgbx => rgba_to_yuv420,
+    at_least(bytes, want)?;
+    let convert = |planes: PlanesMut<'_>, bytes: &[u8]| {
+        let (range, matrix, mode) =
+            (YuvRange::Limited, YuvStandardMatrix::Bt601, YuvConversionMode::Balanced);
+        let convert = match pixel {
+            Pixel::Bgrx => bgra_to_yuv420,
+            Pixel::Rgbx => rgba_to_yuv420,
+        };
+        convert(&mut planar(planes), bytes, step, range, matrix, mode)
+            .map_err(|error| Error::Damaged(error.to_string()))
     };
-    let mode = YuvConversionMode::Balanced;
-    convert(&mut planar(to.planes_mut()), bytes, stride, YuvRange::Limited, YuvStandardMatrix::Bt601, mode)
-        .map_err(|error| Error::Damaged(error.to_string()))
+    if let Some(padded) = stride.checked_mul(rows).and_then(|all| bytes.get(..all)) {
+        return convert(to.planes_mut(), padded);
+    }
+    // The library leaves out the last two rows where the padding behind them is missing.
+    let [before, last] = to.planes_mut().split(rows.saturating_sub(2));
+    let begin = rows.saturating_sub(2) * stride;
+    if begin > 0 {
+        convert(before, &bytes[..begin])?;
+    }
+    let mut pair = bytes[begin..want].to_vec();
+    pair.resize((rows * stride) - begin, 0);
+    convert(last, &pair)
 }
 
 /// Decodes JPEG pictures as webcams send them; keeps its buffer.

@@ -83,6 +83,22 @@ pub struct PlanesMut<'a> {
     pub stride_uv: usize,
 }
 
+impl PlanesMut<'_> {
+    /// The first `rows` rows, an even number of them and no more than there are, and the others.
+    pub fn split(self, rows: usize) -> [Self; 2] {
+        let Self { size, stride_y, stride_uv, .. } = self;
+        let (y, below_y) = self.y.split_at_mut(rows * stride_y);
+        let (u, below_u) = self.u.split_at_mut(rows / 2 * stride_uv);
+        let (v, below_v) = self.v.split_at_mut(rows / 2 * stride_uv);
+        let above = Size::new(size.width, rows as u32);
+        let below = Size::new(size.width, size.height - rows as u32);
+        [
+            Self { size: above, y, u, v, stride_y, stride_uv },
+            Self { size: below, y: below_y, u: below_u, v: below_v, stride_y, stride_uv },
+        ]
+    }
+}
+
 impl Picture {
     /// Size of the luma plane.
     pub fn size(&self) -> Size {

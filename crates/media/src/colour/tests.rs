@@ -107,3 +107,32 @@ proptest! {
         Jpeg::new().decode(&bytes, &mut Pool::new()).ok();
     }
 }
+
+#[test]
+fn every_row_of_pixels_is_read_whatever_lies_behind_it() {
+    for (size, padding, tail) in [
+        (Size::new(2, 2), 0, 0),
+        (Size::new(2, 2), 8, 0),
+        (Size::new(6, 4), 8, 0),
+        (Size::new(34, 6), 60, 0),
+        (Size::new(34, 6), 60, 60),
+        (Size::new(34, 6), 60, 1000),
+    ] {
+        let (width, rows) = (size.width as usize * 4, size.height as usize);
+        let stride = width + padding;
+        // White, with black between the rows.
+        let row = [vec![255; width], vec![0; padding]].concat();
+        let mut bytes = row.repeat(rows);
+        bytes.truncate(stride * rows - padding);
+        bytes.extend(vec![0; tail]);
+        let white = picture(size, |to| {
+            to.fill(0, 0, 0);
+            from_pixels(&bytes, stride, Pixel::Bgrx, to)
+        });
+        assert!(white.y().iter().all(|luma| *luma == 235), "{size}, {padding}, {tail}: {:?}", white.y());
+        let mut chroma = white.u().iter().chain(white.v());
+        assert!(chroma.all(|chroma| *chroma == 128), "{size}, {padding}, {tail}");
+        bytes.truncate(stride * rows - padding - 1);
+        assert!(from_pixels(&bytes, stride, Pixel::Bgrx, &mut Pool::new().take(size)).is_err());
+    }
+}

@@ -103,13 +103,17 @@ fn run(remote: OwnedFd, orders: pipewire::channel::Receiver<Order>, tell: mpsc::
             }
         })
         .process({
-            let (size, colour) = (Rc::clone(&size), Rc::clone(&colour));
+            let (size, colour, due) = (Rc::clone(&size), Rc::clone(&colour), Rc::clone(&due));
             move |stream, ()| {
                 let Some(mut buffer) = stream.dequeue_buffer() else { return };
                 let (width, height) = size.get();
                 let Some(data) = buffer.datas_mut().first_mut() else { return };
                 let length = (width * height * 4) as usize;
-                let Some(bytes) = data.data().and_then(|bytes| bytes.get_mut(..length)) else { return };
+                let Some(bytes) = data.data().and_then(|bytes| bytes.get_mut(..length)) else {
+                    // Of the size before; the new ones are on their way.
+                    *data.chunk_mut().size_mut() = 0;
+                    return;
+                };
                 let [blue, green, red] = *colour.borrow();
                 for pixel in bytes.chunks_exact_mut(4) {
                     pixel.copy_from_slice(&[blue, green, red, 0]);
@@ -117,6 +121,7 @@ fn run(remote: OwnedFd, orders: pipewire::channel::Receiver<Order>, tell: mpsc::
                 let chunk = data.chunk_mut();
                 (*chunk.offset_mut(), *chunk.size_mut()) = (0, length as u32);
                 *chunk.stride_mut() = width as i32 * 4;
+                due.set(due.get() - 1);
             }
         })
         .register()
@@ -145,7 +150,6 @@ fn run(remote: OwnedFd, orders: pipewire::channel::Receiver<Order>, tell: mpsc::
         let stream = stream.clone();
         move |_| {
             if stream.state() == StreamState::Streaming && due.get() > 0 {
-                due.set(due.get() - 1);
                 // SAFETY: the stream lives as long as this timer, and this is the thread of its loop.
                 let triggered = unsafe { pipewire::sys::pw_stream_trigger_process(stream.as_raw_ptr()) };
                 assert!(triggered >= 0, "the picture is not sent: {triggered}");
