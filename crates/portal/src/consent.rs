@@ -62,9 +62,16 @@ async fn cast(
     frames: &Slot<Grabbed>,
 ) -> Result<(), Error> {
     let mut closed = pin!(session.receive_closed().await.map_err(told)?);
-    let agreed = match select(closed.next(), pin!(agree(ask, portal, session))).await {
-        Either::Left(_) => return Err(ended()),
-        Either::Right((agreed, _)) => agreed?,
+    let mut agreeing = pin!(agree(ask, portal, session));
+    let agreed = match select(agreeing.as_mut(), closed.next()).await {
+        Either::Left((agreed, _)) => agreed?,
+        // A refusal ends the session as well, and either may be told first.
+        Either::Right(_) => {
+            return match select(agreeing, pin!(async_io::Timer::after(ANSWER_MAX))).await {
+                Either::Left((Err(refused), _)) => Err(refused),
+                Either::Left((Ok(_), _)) | Either::Right(_) => Err(ended()),
+            };
+        }
     };
     let picked = agreed.streams().first().ok_or_else(|| Error::Missing("nothing was picked".into()))?;
     let kind = match picked.source_type() {
@@ -148,6 +155,8 @@ const NO_PORTAL: &str = "this desktop has no portal: install the packages xdg-de
                          -kde or -wlr, whichever is your desktop's, and log in again";
 const NO_SCREENS: &str = "this desktop's portal has no screens to share: install the package xdg-desktop-portal-gnome, \
                           -kde or -wlr, whichever is your desktop's, and log in again";
+/// For the answer that ended the session.
+const ANSWER_MAX: Duration = Duration::from_millis(500);
 /// For a goodbye.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 

@@ -1,4 +1,4 @@
-//! Devices that need no hardware: they call back every 10 ms, each on a thread of its own, as real ones do.
+//! Devices that need no hardware: they call back every 5 ms, files every 10, each on a thread of its own, as real ones do.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -15,8 +15,11 @@ use super::ring::{Intake, Outlet, Sink, intake, outlet};
 use super::{Error, Stream};
 use crate::audio::marks::{Ear, Heard, voice};
 
-/// How often a synthetic device calls back.
-const PERIOD: Duration = Duration::from_millis(10);
+/// How often a test device calls back: as often as real ones are asked to.
+const PERIOD: Duration = Duration::from_millis(5);
+const SAMPLES: usize = BLOCK / 2;
+/// How often a file does: at any usual rate that is a whole number of samples.
+const FILE_PERIOD: Duration = Duration::from_millis(10);
 /// Marks kept until somebody asks. Full: the oldest is dropped.
 const HEARD_MAX: usize = 600;
 /// What a file is shortened to: ten minutes of two channels at 48 kHz are 230 MB.
@@ -31,14 +34,18 @@ struct Periodic {
 
 impl Periodic {
     /// Calls `tick` with each time that a callback is due; a late one is made up for, as by a device's buffer.
-    fn start(name: &str, mut tick: impl FnMut(Instant) + Send + 'static) -> Result<Self, Error> {
+    fn start(
+        name: &str,
+        period: Duration,
+        mut tick: impl FnMut(Instant) + Send + 'static,
+    ) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn({
             let stop = Arc::clone(&stop);
             move || {
                 let mut due = Instant::now();
                 while !stop.load(Ordering::Relaxed) {
-                    due += PERIOD;
+                    due += period;
                     std::thread::sleep(due.saturating_duration_since(Instant::now()));
                     tick(due);
                 }
@@ -78,11 +85,11 @@ fn monotonic_nanos(at: Instant) -> u64 {
 
 /// A microphone that hears the test voice.
 pub(super) fn test_microphone() -> Result<(Box<dyn Stream>, Intake), Error> {
-    let (mut source, intake) = intake(RATE, BLOCK as u32);
-    let stream = Periodic::start("sound-test-in", move |due| {
+    let (mut source, intake) = intake(RATE, SAMPLES as u32);
+    let stream = Periodic::start("sound-test-in", PERIOD, move |due| {
         let begin = monotonic_nanos(due) - PERIOD.as_nanos() as u64;
         let sample = |n: usize| voice(begin + n as u64 * 1_000_000_000 / u64::from(RATE));
-        source.bring((0..BLOCK).map(sample), due, Duration::ZERO);
+        source.bring((0..SAMPLES).map(sample), due, Duration::ZERO);
     })?;
     Ok((Box::new(stream), intake))
 }
@@ -90,9 +97,9 @@ pub(super) fn test_microphone() -> Result<(Box<dyn Stream>, Intake), Error> {
 /// A speaker that measures how late the marks of test microphones come.
 pub(super) fn test_speaker() -> Result<(Box<dyn Stream>, Outlet), Error> {
     let heard = Arc::<Mutex<Vec<Heard>>>::default();
-    let (mut ear, mut block) = (Ear::default(), [0.0; BLOCK]);
-    let (mut sink, outlet) = outlet(RATE, BLOCK as u32);
-    let mut stream = Periodic::start("sound-test-out", {
+    let (mut ear, mut block) = (Ear::default(), [0.0; SAMPLES]);
+    let (mut sink, outlet) = outlet(RATE, SAMPLES as u32);
+    let mut stream = Periodic::start("sound-test-out", PERIOD, {
         let heard = Arc::clone(&heard);
         move |due| {
             fetch(&mut sink, due, &mut block);
@@ -124,7 +131,7 @@ pub(super) fn file_microphone(path: &Path, play: Play) -> Result<(Box<dyn Stream
     let per_call = rate as usize / 100;
     let (mut source, intake) = intake(rate, per_call as u32);
     let mut next = 0;
-    let stream = Periodic::start("sound-file-in", move |due| {
+    let stream = Periodic::start("sound-file-in", FILE_PERIOD, move |due| {
         let sound = &sound;
         let at = |n: usize| {
             let place = next + n;
@@ -152,15 +159,15 @@ pub(super) fn file_speaker(path: &Path) -> Result<(Box<dyn Stream>, Outlet), Err
     let mut file = Recorded { writer, failed: false, blocks: 0 };
     let (mut sink, outlet) = outlet(RATE, BLOCK as u32);
     let mut block = [0.0; BLOCK];
-    let stream = Periodic::start("sound-file-out", move |due| {
+    let stream = Periodic::start("sound-file-out", FILE_PERIOD, move |due| {
         fetch(&mut sink, due, &mut block);
         file.write(&block);
     })?;
     Ok((Box::new(stream), outlet))
 }
 
-fn fetch(sink: &mut Sink, due: Instant, block: &mut [f32; BLOCK]) {
-    sink.fetch(BLOCK, due, Duration::ZERO, |n, sample| block[n] = sample);
+fn fetch(sink: &mut Sink, due: Instant, block: &mut [f32]) {
+    sink.fetch(block.len(), due, Duration::ZERO, |n, sample| block[n] = sample);
 }
 
 struct Recorded {
