@@ -24,7 +24,7 @@ pub(super) struct Hardware {
 
 /// A device that can be opened.
 pub(super) struct Found {
-    /// To show and to choose by: twins are numbered.
+    /// To show and to choose by: twins are told apart by what stays when another one is unplugged.
     pub(super) name: String,
     device: cpal::Device,
 }
@@ -68,14 +68,20 @@ impl Hardware {
     fn list(&self) -> [Vec<Found>; 2] {
         let mut all = [Vec::new(), Vec::new()];
         for device in self.host.devices().into_iter().flatten() {
-            let Some(plain) = shown_name(&device) else { continue };
+            let Some(name) = shown_name(&device) else { continue };
             let fits = [device.supports_input(), device.supports_output()];
             for (found, _) in all.iter_mut().zip(fits).filter(|(_, fits)| *fits) {
-                let name = numbered(&plain, |name| found.iter().any(|other: &Found| other.name == name));
-                found.push(Found { name, device: device.clone() });
+                found.push(Found { name: name.clone(), device: device.clone() });
             }
         }
         self.quieten();
+        for found in &mut all {
+            let plain: Vec<String> = found.iter().map(|one| one.name.clone()).collect();
+            let marks: Vec<_> = found.iter().map(|one| mark(&one.device)).collect();
+            for (one, name) in found.iter_mut().zip(told_apart(&plain, &marks)) {
+                one.name = name;
+            }
+        }
         all
     }
 
@@ -113,13 +119,28 @@ impl Hardware {
     }
 }
 
-/// The name, with the least number behind it that makes it one of its own.
-fn numbered(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
-    let numbers = (2_u32..).map(|n| format!("{name} ({n})"));
-    std::iter::once(name.to_owned())
-        .chain(numbers)
-        .find(|name| !is_taken(name))
-        .expect("numbers do not end soon")
+/// The names, those that several have with each one's mark behind, or with a number where that does not tell them apart.
+fn told_apart(plain: &[String], marks: &[Option<String>]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(plain.len());
+    for (name, mark) in plain.iter().zip(marks) {
+        let is_twin = plain.iter().filter(|other| *other == name).count() > 1;
+        let marked = match mark.as_ref().filter(|_| is_twin) {
+            Some(mark) => format!("{name} ({mark})"),
+            None => name.clone(),
+        };
+        let numbers = (2_u32..).map(|n| format!("{marked} ({n})"));
+        let mut all = std::iter::once(marked.clone()).chain(numbers);
+        names.push(all.find(|name| !names.contains(name)).expect("numbers do not end soon"));
+    }
+    names
+}
+
+/// What a device keeps whatever else is plugged in: its card's name for programs, and which of the card's it is.
+fn mark(device: &cpal::Device) -> Option<String> {
+    let id = device.id().ok()?;
+    let (card, number) = id.id().strip_prefix("plughw:CARD=")?.split_once(",DEV=")?;
+    let card = std::fs::read_to_string(format!("/proc/asound/card{card}/id")).ok()?;
+    Some(if number == "0" { card.trim().to_owned() } else { format!("{} {number}", card.trim()) })
 }
 
 /// The name to show, if the device is one that a user would choose: ALSA lists each card a dozen times, once for each
@@ -277,12 +298,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_device_has_a_name_of_its_own() {
-        let mut names: Vec<String> = Vec::new();
-        for plain in ["X (Y)", "X (Y)", "X", "X (2)", "X"] {
-            let name = numbered(plain, |name| names.iter().any(|other| other == name));
-            names.push(name);
-        }
-        assert_eq!(names, ["X (Y)", "X (Y) (2)", "X", "X (2)", "X (3)"]);
+    fn every_device_has_a_name_of_its_own_that_stays_when_its_twin_goes() {
+        let names = |devices: &[(&str, Option<&str>)]| {
+            let plain: Vec<_> = devices.iter().map(|(plain, _)| (*plain).to_owned()).collect();
+            let marks: Vec<_> = devices.iter().map(|(_, mark)| mark.map(str::to_owned)).collect();
+            told_apart(&plain, &marks)
+        };
+        let all = [("X (Y)", Some("A")), ("X (Y)", Some("A 1")), ("X (Y)", Some("B")), ("Z", Some("C"))];
+        assert_eq!(names(&all), ["X (Y) (A)", "X (Y) (A 1)", "X (Y) (B)", "Z"]);
+        assert_eq!(names(&all[1..]), ["X (Y) (A 1)", "X (Y) (B)", "Z"]);
+        assert_eq!(names(&[("X", None), ("X", None), ("X (2)", None)]), ["X", "X (2)", "X (2) (2)"]);
     }
 }
